@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs what the local platform and the tests need from the distribution. Does nothing
+# when all of it is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(containerd runc containernetworking-plugins nftables conntrack iproute2 util-linux mount mmdebstrap ca-certificates git)
+missing=()
+for p in "${packages[@]}"; do
+  [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$p" 2>/dev/null) == ii* ]] || missing+=("$p")
+done
+if ((${#missing[@]} == 0)); then
+  exit 0
+fi
+echo "Installing ${missing[*]} (about a minute)"
+if ! command -v apt-get >/dev/null; then
+  echo "this machine has no apt-get: install ${missing[*]} by its own means, then run make again" >&2
+  exit 1
+fi
+if ((EUID != 0)); then
+  echo "installing needs root: run 'sudo apt-get install ${missing[*]}', then make again" >&2
+  exit 1
+fi
+
+# The services that Debian starts with containerd are not needed: the platform runs its own.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
