@@ -1,0 +1,129 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// platformProcess is one line of `skerry status -o json`.
+type platformProcess struct {
+	Name string `json:"name"`
+	PID  int    `json:"pid"`
+}
+
+func platformProcesses(t *testing.T) []platformProcess {
+	t.Helper()
+	var status struct {
+		Processes []platformProcess `json:"processes"`
+	}
+	out := skerry(t, "status", "--name", instance, "--state", host.state, "-o", "json")
+	if err := json.Unmarshal([]byte(out), &status); err != nil {
+		t.Fatalf("skerry status -o json: %v\n%s", err, out)
+	}
+	return status.Processes
+}
+
+// podProcess finds the process of a platform Pod on this instance by what it was started
+// with: a child of a containerd shim of the instance whose arguments hold all the words.
+func podProcess(t *testing.T, words ...string) (int, error) {
+	t.Helper()
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return 0, err
+	}
+	for _, dir := range dirs {
+		args := strings.Split(readString(dir+"/cmdline"), "\x00")
+		if !slices.ContainsFunc(args, func(a string) bool { return filepath.Base(a) == words[0] }) ||
+			!slices.Contains(args, words[1]) {
+			continue
+		}
+		// Fields of stat(5) behind the command's closing parenthesis: state, parent.
+		_, rest, _ := strings.Cut(readString(dir+"/stat"), ") ")
+		fields := strings.Fields(rest)
+		if len(fields) > 1 && strings.Contains(readString("/proc/"+fields[1]+"/cmdline"), host.state) {
+			return strconv.Atoi(filepath.Base(dir))
+		}
+	}
+	return 0, fmt.Errorf("no process %v under this instance's containerd", words)
+}
+
+func readString(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
+// Every process of the platform is killed in turn; each comes back by itself, and the
+// environment then still answers and still takes changes.
+func TestEveryProcessMayBeKilled(t *testing.T) {
+	name := theEnvironment(t)
+	recovers := func(t *testing.T) {
+		t.Helper()
+		took := eventually(t, 3*time.Minute, "the five points hold again", func() error {
+			_, err := try(t, "verify", name)
+			return err
+		})
+		value := strconv.FormatInt(time.Now().UnixNano(), 36)
+		eventually(t, time.Minute, "the virtual cluster takes writes", func() error {
+			_, err := kubectl(t, name, "", "annotate", "--overwrite", "namespace", "default", "example.com/after-kill="+value)
+			return err
+		})
+		t.Logf("answers again after %.1f s", took.Seconds())
+	}
+	for _, p := range platformProcesses(t) {
+		t.Run(p.Name, func(t *testing.T) {
+			pid := 0
+			for _, now := range platformProcesses(t) {
+				if now.Name == p.Name {
+					pid = now.PID
+				}
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatalf("killing %s (pid %d): %v", p.Name, pid, err)
+			}
+			eventually(t, time.Minute, "it is started again", func() error {
+				for _, now := range platformProcesses(t) {
+					if now.Name == p.Name && now.PID != 0 && now.PID != pid {
+						return nil
+					}
+				}
+				return fmt.Errorf("%s has no new process", p.Name)
+			})
+			recovers(t)
+		})
+	}
+	for _, words := range [][]string{
+		{"skerry-operator", "run"}, {"skerry-kube", "pool"}, {"skerry-kube", "etcd"}, {"skerry-operator", "git-server"}, {"skerry-kube", "dns"},
+	} {
+		t.Run(strings.Join(words, " "), func(t *testing.T) {
+			pid, err := podProcess(t, words...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, 2*time.Minute, "its container is started again", func() error {
+				now, err := podProcess(t, words...)
+				if err == nil && now == pid {
+					err = fmt.Errorf("process %d is still there", pid)
+				}
+				return err
+			})
+			recovers(t)
+		})
+	}
+}
