@@ -19,7 +19,7 @@ import (
 )
 
 // volatile kinds come and go without anybody asking: they are not left behind by a deletion.
-var volatile = []string{"events", "leases", "endpointslices", "endpoints"}
+var volatile = []string{"events"}
 
 // everything lists all objects of the host, as GROUP/RESOURCE NAMESPACE/NAME.
 func everything(ctx context.Context) (map[string]bool, error) {
