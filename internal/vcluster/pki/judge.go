@@ -133,3 +133,13 @@ func sameSet(a, b []string) bool {
 	}
 	return slices.Equal(norm(a), norm(b))
 }
+
+// StaleUnder is Stale for a certificate whose authority's key was not kept: authority
+// is its certificate only.
+func StaleUnder(p Pair, req Request, authority []byte, now time.Time) string {
+	certs, err := cert.ParseCertsPEM(authority)
+	if err != nil {
+		return "its authority is missing"
+	}
+	return Stale(p, req, &Authority{cert: certs[0]}, now)
+}

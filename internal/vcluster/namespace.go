@@ -1,0 +1,180 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package vcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/status"
+)
+
+// releaseKind is what must be uninstalled before a host namespace may go.
+var releaseKind = schema.GroupVersionKind{Group: "helm.m.crossplane.io", Version: "v1beta1", Kind: "Release"}
+
+func releaseMeta() *metav1.PartialObjectMetadata {
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(releaseKind)
+	return o
+}
+
+// namespaceReconciler makes the host namespace that a VirtualNamespace asks for.
+type namespaceReconciler struct {
+	client client.Client
+	store  store
+	opts   Options
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *namespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	vns := &v1alpha1.VirtualNamespace{}
+	if err := r.client.Get(ctx, req.NamespacedName, vns); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if vns.Annotations[v1alpha1.AnnotationPaused] == "true" {
+		before := vns.DeepCopy()
+		paused(&vns.Status.Conditions, vns.Generation)
+		return finish(ctx, ctrl.Result{}, nil, status.Patch(ctx, r.client, vns, before))
+	}
+	if !vns.DeletionTimestamp.IsZero() {
+		return r.reconcileDeletion(ctx, vns)
+	}
+	if err := addFinalizer(ctx, r.client, vns, v1alpha1.FinalizerCleanup); err != nil {
+		return finish(ctx, ctrl.Result{}, nil, err)
+	}
+	before := vns.DeepCopy()
+	err := r.provide(ctx, vns)
+	vns.Status.HostNamespace = v1alpha1.HostNamespace(vns.Namespace, vns.Name)
+	summarizeNamespace(vns, "", err)
+	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vns, before))
+}
+
+// provide makes the host namespace and, side by side, what belongs into it.
+func (r *namespaceReconciler) provide(ctx context.Context, vns *v1alpha1.VirtualNamespace) error {
+	vc := &v1alpha1.VirtualCluster{}
+	err := r.client.Get(ctx, client.ObjectKey{Name: vns.Namespace}, vc)
+	switch {
+	case apierrors.IsNotFound(err):
+		return blocked{reason: reasonNoCluster, message: fmt.Sprintf("there is no VirtualCluster %s: a VirtualNamespace belongs into the home namespace of one", vns.Namespace)}
+	case err != nil:
+		return fmt.Errorf("reading VirtualCluster %s: %w", vns.Namespace, err)
+	case !vc.DeletionTimestamp.IsZero():
+		return blocked{reason: v1alpha1.ReasonDeleting, message: fmt.Sprintf("VirtualCluster %s is being deleted", vc.Name)}
+	}
+	if err := r.store.claimNamespace(ctx, hostNamespace(vns, r.opts.PodSecurity)); err != nil {
+		return err
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	for _, o := range hostObjects(vc, vns, r.opts) {
+		group.Go(func() error { return r.store.ensure(gctx, o) })
+	}
+	if vc.Spec.Quota == nil {
+		group.Go(func() error { return r.store.removeQuota(gctx, vns) })
+	}
+	return group.Wait()
+}
+
+func (r *namespaceReconciler) reconcileDeletion(ctx context.Context, vns *v1alpha1.VirtualNamespace) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(vns, v1alpha1.FinalizerCleanup) {
+		return ctrl.Result{}, nil
+	}
+	before := vns.DeepCopy()
+	waiting, err := r.remove(ctx, vns)
+	if err == nil && waiting == "" {
+		return finish(ctx, ctrl.Result{}, nil, removeFinalizer(ctx, r.client, vns, v1alpha1.FinalizerCleanup))
+	}
+	summarizeNamespace(vns, waiting, err)
+	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vns, before))
+}
+
+// remove deletes the Releases, then the host namespace. A namespace that goes first
+// takes away the rights and the Secrets that an uninstallation needs.
+func (r *namespaceReconciler) remove(ctx context.Context, vns *v1alpha1.VirtualNamespace) (waiting string, err error) {
+	ns := hostNamespace(vns, r.opts.PodSecurity)
+	if waiting, err = r.store.deleteReleases(ctx, ns.Name); waiting != "" || err != nil {
+		return waiting, err
+	}
+	return r.store.deleteNamespace(ctx, ns)
+}
+
+// deleteReleases lists from the API server, not from a cache: one Release overlooked is
+// a namespace that never goes.
+func (s store) deleteReleases(ctx context.Context, namespace string) (waiting string, err error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(releaseKind.GroupVersion().WithKind(releaseKind.Kind + "List"))
+	err = s.direct.List(ctx, list, client.InNamespace(namespace))
+	if apimeta.IsNoMatchError(err) || apierrors.IsNotFound(err) { // no Helm engine on this host
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("listing the Releases in %s: %w", namespace, err)
+	}
+	var left []string
+	for i := range list.Items {
+		release := &list.Items[i]
+		release.SetGroupVersionKind(releaseKind)
+		left = append(left, release.Name)
+		if release.DeletionTimestamp.IsZero() {
+			if err := client.IgnoreNotFound(s.Delete(ctx, release)); err != nil {
+				return "", fmt.Errorf("deleting Release %s/%s: %w", namespace, release.Name, err)
+			}
+		}
+	}
+	if len(left) == 0 {
+		return "", nil
+	}
+	slices.Sort(left)
+	return "waiting for Releases to be uninstalled: " + strings.Join(left, ", "), nil
+}
+
+// removeQuota takes back what an earlier spec.quota put into the namespace.
+func (s store) removeQuota(ctx context.Context, vns *v1alpha1.VirtualNamespace) error {
+	namespace := v1alpha1.HostNamespace(vns.Namespace, vns.Name)
+	none := &v1alpha1.Quota{}
+	for _, o := range []client.Object{
+		resourceQuota(vns.Namespace, namespace, none), limitRange(vns.Namespace, namespace, none),
+	} {
+		if err := s.Get(ctx, client.ObjectKeyFromObject(o), o); apierrors.IsNotFound(err) {
+			continue
+		} else if err != nil {
+			return wrap(err, "reading", o)
+		}
+		if err := client.IgnoreNotFound(s.Delete(ctx, o)); err != nil {
+			return wrap(err, "deleting", o)
+		}
+	}
+	return nil
+}
+
+func summarizeNamespace(vns *v1alpha1.VirtualNamespace, waiting string, err error) {
+	conds, gen := &vns.Status.Conditions, vns.Generation
+	synced(conds, gen, err)
+	s, reason, message := metav1.ConditionTrue, v1alpha1.ReasonAvailable, ""
+	var b blocked
+	switch {
+	case !vns.DeletionTimestamp.IsZero():
+		s, reason, message = metav1.ConditionFalse, v1alpha1.ReasonDeleting, waiting
+		if err != nil {
+			message = err.Error()
+		}
+	case errors.As(err, &b):
+		s, reason, message = metav1.ConditionFalse, b.reason, b.message
+	case err != nil:
+		s, reason, message = metav1.ConditionFalse, v1alpha1.ReasonUnavailable, err.Error()
+	}
+	status.Set(conds, gen, v1alpha1.ConditionReady, s, reason, message)
+}

@@ -1,0 +1,122 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package vcluster makes everything that a virtual cluster needs before and around its
+// control plane: home namespace, identity, Services, etcd user, certificates,
+// kubeconfig; and the host namespaces that its syncer asks for. It is station 4
+// (vcluster) of docs/flow.md.
+//
+// The control plane itself is a pool member's work. The two talk through the
+// VirtualCluster: Prepared=True says that a member may serve it,
+// ControlPlaneReady that one does, FinalizerControlPlane that one still holds it. On deletion
+// Prepared turns False when the member is to stop.
+package vcluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/status"
+)
+
+// retryBlocked is how often a blocked object is looked at again: what blocks it belongs
+// to somebody else, and is not in our cache.
+const retryBlocked = 15 * time.Second
+
+// clusterReconciler brings a VirtualCluster to Prepared, and takes it apart.
+type clusterReconciler struct {
+	client client.Client // of the platform's own kinds
+	store  store
+	opts   Options
+	clock  clock.PassiveClock
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *clusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	vc := &v1alpha1.VirtualCluster{}
+	if err := r.client.Get(ctx, req.NamespacedName, vc); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if vc.Annotations[v1alpha1.AnnotationPaused] == "true" {
+		before := vc.DeepCopy()
+		paused(&vc.Status.Conditions, vc.Generation)
+		return finish(ctx, ctrl.Result{}, nil, status.Patch(ctx, r.client, vc, before))
+	}
+	if !vc.DeletionTimestamp.IsZero() {
+		return r.reconcileDeletion(ctx, vc)
+	}
+	if err := addFinalizer(ctx, r.client, vc, v1alpha1.FinalizerCleanup); err != nil {
+		return finish(ctx, ctrl.Result{}, nil, err)
+	}
+	before := vc.DeepCopy()
+	result, err := r.prepare(ctx, vc)
+	summarize(vc, "", err)
+	return finish(ctx, result, err, status.Patch(ctx, r.client, vc, before))
+}
+
+func (r *clusterReconciler) reconcileDeletion(ctx context.Context, vc *v1alpha1.VirtualCluster) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(vc, v1alpha1.FinalizerCleanup) {
+		return ctrl.Result{}, nil
+	}
+	before := vc.DeepCopy()
+	waiting, err := r.shutdown(ctx, vc)
+	if err == nil && waiting == "" {
+		log.FromContext(ctx).Info("virtual cluster is gone")
+		return finish(ctx, ctrl.Result{}, nil, removeFinalizer(ctx, r.client, vc, v1alpha1.FinalizerCleanup))
+	}
+	summarize(vc, waiting, err)
+	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vc, before))
+}
+
+// finish joins what the work and the write of its result came to. A conflict needs no
+// retry: it means that a newer object is on its way to the cache, which starts the
+// next reconcile.
+func finish(ctx context.Context, result ctrl.Result, work, written error) (ctrl.Result, error) {
+	if apierrors.IsConflict(written) {
+		log.FromContext(ctx).V(1).Info("somebody else wrote first; reconciling what is there now")
+		written = nil
+	}
+	var b blocked
+	if errors.As(work, &b) {
+		log.FromContext(ctx).Info("blocked", "reason", b.reason, "message", b.message)
+		work, result = nil, ctrl.Result{RequeueAfter: retryBlocked}
+	}
+	if err := errors.Join(work, client.IgnoreNotFound(written)); err != nil {
+		return ctrl.Result{}, err
+	}
+	return result, nil
+}
+
+// addFinalizer writes the finalizer if the object lacks it; obj is then what the API
+// server has.
+func addFinalizer(ctx context.Context, c client.Client, obj client.Object, finalizer string) error {
+	return changeFinalizer(ctx, c, obj, finalizer, controllerutil.AddFinalizer)
+}
+
+func removeFinalizer(ctx context.Context, c client.Client, obj client.Object, finalizer string) error {
+	return changeFinalizer(ctx, c, obj, finalizer, controllerutil.RemoveFinalizer)
+}
+
+// changeFinalizer is under an optimistic lock, because a patch replaces the whole list.
+func changeFinalizer(ctx context.Context, c client.Client, obj client.Object, finalizer string, change func(client.Object, string) bool) error {
+	before := obj.DeepCopyObject().(client.Object)
+	if !change(obj, finalizer) {
+		return nil
+	}
+	return wrap(c.Patch(ctx, obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})), "changing the finalizers of", obj)
+}
+
+// setPrepared writes the condition that lets a pool member serve, or not.
+func setPrepared(vc *v1alpha1.VirtualCluster, s metav1.ConditionStatus, reason, message string) {
+	status.Set(&vc.Status.Conditions, vc.Generation, v1alpha1.ConditionPrepared, s, reason, message)
+}
