@@ -98,11 +98,15 @@ func (s *Server) metadata(id repoID) (Metadata, error) {
 }
 
 // create makes an empty repository with the branch main, in one rename, so that a crash
-// leaves no half of one. created is false when it was there already; it is then
-// left as it is.
+// leaves no half of one. created is false when it was there already; its metadata then
+// follows the request when the same manager asks, and stays as it is otherwise.
 func (s *Server) create(ctx context.Context, id repoID, m Metadata) (created bool, err error) {
 	defer s.locks.lock(id.String())()
-	if _, err := s.metadata(id); !errors.Is(err, ErrNotFound) {
+	have, err := s.metadata(id)
+	switch {
+	case err == nil && have.ManagedBy != "" && have.ManagedBy == m.ManagedBy && have != m:
+		return false, writeMarker(s.dir(id), m)
+	case !errors.Is(err, ErrNotFound):
 		return false, err
 	}
 	tmp, err := os.MkdirTemp(s.opts.DataDir, temporaryPattern)
@@ -146,11 +150,20 @@ func (s *Server) configure(bare string, m Metadata) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	return writeMarker(bare, m)
+}
+
+// writeMarker replaces a repository's metadata in one rename.
+func writeMarker(bare string, m Metadata) error {
 	data, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(bare, markerFile), data, 0o640)
+	file := filepath.Join(bare, markerFile)
+	if err := os.WriteFile(file+".new", data, 0o640); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 // remove deletes a repository. One that is not there is no error.
