@@ -327,8 +327,13 @@ func TestDeletionPolicy(t *testing.T) {
 			}
 			p.awaitGone(obj)
 			secrets := &corev1.SecretList{}
-			if err := p.env.Client.List(t.Context(), secrets, client.InNamespace(p.argoNS)); err != nil || len(secrets.Items) > 0 {
-				t.Errorf("repository Secrets left: %v, %v", secrets.Items, err)
+			if err := p.env.Client.List(t.Context(), secrets, client.InNamespace(p.argoNS)); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range secrets.Items {
+				if string(s.Data["url"]) == obj.Status.CloneURL {
+					t.Errorf("the repository Secret %s is left", s.Name)
+				}
 			}
 			req, _ := http.NewRequest("GET", p.git+"/api/v1/repos/skerry/"+name, nil)
 			req.SetBasicAuth("admin", "secret")
