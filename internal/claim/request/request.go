@@ -180,10 +180,6 @@ func (c *checker) services(spec v1alpha1.ApplicationClaimSpec) {
 	}
 }
 
-// DatabaseName and CacheName are the OAM components of an application's own services.
-func DatabaseName(application string) string { return application + "-db" }
-func CacheName(application string) string    { return application + "-cache" }
-
 func checkWord(word string, known []string) string {
 	if slices.Contains(known, word) {
 		return ""
