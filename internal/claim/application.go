@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -74,6 +75,9 @@ func (r *applicationReconciler) step(ctx context.Context, claim *v1alpha1.Applic
 		}
 	}
 	r.tell(claim, o, stages)
+	if refused(err) {
+		status.Set(&claim.Status.Conditions, claim.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonWaiting, err.Error())
+	}
 	return ctrl.Result{}, err
 }
 

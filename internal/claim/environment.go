@@ -68,6 +68,9 @@ func (r *environmentReconciler) step(ctx context.Context, claim *v1alpha1.VClust
 		return ctrl.Result{}, err
 	}
 	claim.Status.Ready = summarize(conds, claim.Generation, stages, wasReady(*conds))
+	if refused(err) {
+		status.Set(conds, claim.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonWaiting, err.Error())
+	}
 	return ctrl.Result{}, err
 }
 

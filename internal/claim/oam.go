@@ -6,8 +6,8 @@ package claim
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -171,8 +171,8 @@ func properties(s v1alpha1.ServiceRequest) (string, error) {
 	return indent + strings.Join(lines, "\n"+indent), nil
 }
 
-// quoted leaves a plain word as it is and writes anything else as a JSON string, which is
-// also YAML.
+// quoted leaves a plain word as it is and writes anything else as a quoted string, whose
+// escapes mean the same in Go and in YAML.
 func quoted(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._/", r)
@@ -183,11 +183,7 @@ func quoted(s string) string {
 			return s
 		}
 	}
-	out, err := json.Marshal(s)
-	if err != nil {
-		return `""`
-	}
-	return string(out)
+	return strconv.QuoteToASCII(s)
 }
 
 // gitopsReadme says what the GitOps repository is.

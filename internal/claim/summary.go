@@ -66,7 +66,7 @@ func paused(conds *[]metav1.Condition, generation int64) {
 }
 
 // refused reports whether an error is one that only a person can end, so that trying
-// again is of no use before something changes.
+// again is of no use before something changes. Ready then has the reason Waiting.
 func refused(err error) bool {
 	var bad *request.Error
 	var taken *takenError
