@@ -20,9 +20,9 @@ type ReleaseSpec struct {
 
 	ForProvider ReleaseParameters `json:"forProvider"`
 
-	// RollbackLimit is how often a failed upgrade is rolled back and tried again
-	// before the engine waits for a change of the Release. Without it the
-	// built-in engine tries again with growing pauses, and rolls back once.
+	// RollbackLimit is how often a failed upgrade is rolled back and tried again,
+	// with growing pauses, before the engine waits for a change of the Release.
+	// Without it the built-in engine makes five attempts in all.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	RollbackLimit *int32 `json:"rollbackLimit,omitempty"`

@@ -1,0 +1,86 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package helm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	clusterv1beta1 "github.com/skerry-platform/skerry/api/helm.crossplane.io/v1beta1"
+	helmv1beta1 "github.com/skerry-platform/skerry/api/helm.m.crossplane.io/v1beta1"
+)
+
+// SetupWithManager adds the Release engine to a manager whose scheme knows both groups of
+// Releases and the built-in kinds. It needs leader election where more than one process may
+// run: a Release must be worked on once at a time.
+func SetupWithManager(mgr ctrl.Manager, options Options) error {
+	options = options.withDefaults()
+	found, err := newCharts(options.Catalog, options.FetchTimeout)
+	if err != nil {
+		return err
+	}
+	s, err := newSDK(mgr.GetConfig(), mgr.GetRESTMapper())
+	if err != nil {
+		return err
+	}
+	m, err := newMetrics(ctrlmetrics.Registry)
+	if err != nil {
+		return fmt.Errorf("registering the metrics of the Release engine: %w", err)
+	}
+	if err := addIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	reconciler := &Reconciler{
+		Client:   mgr.GetClient(),
+		config:   mgr.GetConfig(),
+		sdk:      s,
+		charts:   found,
+		options:  options,
+		recorder: mgr.GetEventRecorder("skerry-helm"),
+		metrics:  m,
+	}
+	b := ctrl.NewControllerManagedBy(mgr).
+		Named("release").
+		For(&helmv1beta1.Release{}, builder.WithPredicates(specOrAnnotations())).
+		WithOptions(controllerOptions(options.Concurrency))
+	if err := addWatches(mgr, b); err != nil {
+		return err
+	}
+	if err := b.Complete(reconciler); err != nil {
+		return fmt.Errorf("setting up the Release engine: %w", err)
+	}
+	err = ctrl.NewControllerManagedBy(mgr).
+		Named("cluster-release").
+		For(&clusterv1beta1.Release{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(controllerOptions(1)).
+		Complete(&clusterRefuser{Client: mgr.GetClient()})
+	if err != nil {
+		return fmt.Errorf("setting up the refusal of cluster-scoped Releases: %w", err)
+	}
+	return nil
+}
+
+// specOrAnnotations drops the events of the engine's own status writes. A deletion counts
+// as a change of the generation.
+func specOrAnnotations() predicate.Predicate {
+	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+}
+
+func controllerOptions(concurrency int) controller.Options {
+	return controller.Options{
+		SkipNameValidation:      ptr.To(true),
+		MaxConcurrentReconciles: concurrency,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](500*time.Millisecond, longestPause),
+	}
+}
