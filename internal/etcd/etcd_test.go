@@ -5,133 +5,32 @@ package etcd_test
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
 
 	"github.com/skerry-platform/skerry/internal/etcd"
-	"github.com/skerry-platform/skerry/internal/vcluster/pki"
+	"github.com/skerry-platform/skerry/internal/etcd/etcdtest"
 )
 
-// server is a real etcd with TLS and client certificates, as the chart runs it.
-type server struct {
-	t         *testing.T
-	dir       string
-	authority *pki.Authority
-	endpoint  string
-}
-
-func start(t *testing.T) *server {
-	t.Helper()
-	authority, err := pki.NewAuthority("etcd", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, dir: t.TempDir(), authority: authority}
-	s.write("ca.crt", authority.Cert)
-	loopback := []net.IP{net.IPv4(127, 0, 0, 1)}
-	crt, key := s.issue("server", pki.Request{IPs: loopback, Usage: x509.ExtKeyUsageServerAuth})
-
-	cfg := embed.NewConfig()
-	cfg.Dir = filepath.Join(s.dir, "data")
-	cfg.LogLevel = "fatal"
-	cfg.EnableGRPCGateway = false
-	cfg.UnsafeNoFsync = true
-	peer, client := address(t, "http"), address(t, "https")
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
-	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: crt, KeyFile: key, TrustedCAFile: filepath.Join(s.dir, "ca.crt"), ClientCertAuth: true}
-	running, err := embed.StartEtcd(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(running.Close)
-	<-running.Server.ReadyNotify()
-	s.endpoint = client.String()
-	return s
-}
-
-func address(t *testing.T, scheme string) url.URL {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return url.URL{Scheme: scheme, Host: l.Addr().String()}
-}
-
-func (s *server) write(name string, data []byte) string {
-	path := filepath.Join(s.dir, name)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	return path
-}
-
-func (s *server) issue(file string, req pki.Request) (crt, key string) {
-	pair, err := s.authority.Issue(req, time.Now())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return s.write(file+".crt", pair.Cert), s.write(file+".key", pair.Key)
-}
-
-// admin is another operator process, as root.
-func (s *server) admin() *etcd.Admin {
-	s.t.Helper()
-	crt, key := s.issue("root", pki.Request{CommonName: etcd.RootUser, Usage: x509.ExtKeyUsageClientAuth})
-	a, err := etcd.Open(etcd.Config{Endpoints: []string{s.endpoint}, CAFile: filepath.Join(s.dir, "ca.crt"), CertFile: crt, KeyFile: key})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = a.Close() })
-	return a
-}
-
-// as is a plain client whose certificate names the user.
-func (s *server) as(user string) *clientv3.Client {
-	s.t.Helper()
-	crt, key := s.issue(user, pki.Request{CommonName: user, Usage: x509.ExtKeyUsageClientAuth})
-	conf, err := transport.TLSInfo{TrustedCAFile: filepath.Join(s.dir, "ca.crt"), CertFile: crt, KeyFile: key}.ClientConfig()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{s.endpoint}, TLS: conf, Logger: zap.NewNop()})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
 func TestTenantsAreKeptApart(t *testing.T) {
-	s, ctx := start(t), t.Context()
-	a := s.admin()
+	s, ctx := etcdtest.Start(t), t.Context()
+	a := s.Admin()
 	one, two := etcd.TenantOf("one", "0123456789"), etcd.TenantOf("one", "fedcba9876")
 	for _, tenant := range []etcd.Tenant{one, two, one} { // the third time nothing is left to do
 		if err := a.EnsureTenant(ctx, tenant); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mine, theirs := s.as(one.User), s.as(two.User)
+	mine, theirs := s.As(one.User), s.As(two.User)
 	put(t, mine, one.Prefix+"registry/pods/a", nil)
 	put(t, theirs, two.Prefix+"registry/pods/a", nil)
 	put(t, theirs, one.Prefix+"registry/pods/a", rpctypes.ErrPermissionDenied)
-	put(t, s.as("nobody"), one.Prefix+"x", rpctypes.ErrPermissionDenied)
+	put(t, s.As("nobody"), one.Prefix+"x", rpctypes.ErrPermissionDenied)
 	for reason, key := range map[string]string{
 		"another tenant's prefix": one.Prefix, "all tenants": etcd.TenantRoot, "everything": "\x00",
 	} {
@@ -147,7 +46,7 @@ func TestTenantsAreKeptApart(t *testing.T) {
 		t.Fatalf("deleting what is gone: %v", err)
 	}
 	put(t, mine, one.Prefix+"late", rpctypes.ErrPermissionDenied)
-	left, err := s.as(etcd.RootUser).Get(ctx, etcd.TenantRoot, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	left, err := s.As(etcd.RootUser).Get(ctx, etcd.TenantRoot, clientv3.WithPrefix(), clientv3.WithKeysOnly())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +64,10 @@ func TestTenantsAreKeptApart(t *testing.T) {
 // TestEnableAuthGoesOn stands for an operator killed after each step of the bootstrap.
 func TestEnableAuthGoesOn(t *testing.T) {
 	steps := []func(context.Context, *clientv3.Client) error{
-		func(ctx context.Context, c *clientv3.Client) error { _, err := c.RoleAdd(ctx, etcd.RootUser); return err },
+		func(ctx context.Context, c *clientv3.Client) error {
+			_, err := c.RoleAdd(ctx, etcd.RootUser)
+			return err
+		},
 		func(ctx context.Context, c *clientv3.Client) error {
 			_, err := c.UserAddWithOptions(ctx, etcd.RootUser, "", &clientv3.UserAddOptions{NoPassword: true})
 			return err
@@ -178,18 +80,18 @@ func TestEnableAuthGoesOn(t *testing.T) {
 	}
 	for done := 0; done <= len(steps); done++ {
 		t.Run(fmt.Sprintf("killed after %d", done), func(t *testing.T) {
-			s, ctx := start(t), t.Context()
+			s, ctx := etcdtest.Start(t), t.Context()
 			for _, step := range steps[:done] {
-				if err := step(ctx, s.as(etcd.RootUser)); err != nil {
+				if err := step(ctx, s.As(etcd.RootUser)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			for range 2 {
-				if err := s.admin().EnableAuth(ctx); err != nil {
+				if err := s.Admin().EnableAuth(ctx); err != nil {
 					t.Fatal(err)
 				}
 			}
-			put(t, s.as("stranger"), "/x", rpctypes.ErrPermissionDenied)
+			put(t, s.As("stranger"), "/x", rpctypes.ErrPermissionDenied)
 		})
 	}
 }
@@ -197,15 +99,15 @@ func TestEnableAuthGoesOn(t *testing.T) {
 // TestTenantsDoNotDisturb writes as one tenant while others come and go: each change of
 // users makes etcd refuse what was in flight, and the client must carry on.
 func TestTenantsDoNotDisturb(t *testing.T) {
-	s, ctx := start(t), t.Context()
-	a := s.admin()
+	s, ctx := etcdtest.Start(t), t.Context()
+	a := s.Admin()
 	steady := etcd.TenantOf("steady", "00000000")
 	if err := a.EnsureTenant(ctx, steady); err != nil {
 		t.Fatal(err)
 	}
 	writing, stop := context.WithCancel(ctx)
 	failed := make(chan error, 1)
-	c := s.as(steady.User)
+	c := s.As(steady.User)
 	go func() {
 		n := 0
 		for writing.Err() == nil {

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -125,13 +126,17 @@ func (s store) deleteReleases(ctx context.Context, namespace string) (waiting st
 	}
 	var left []string
 	for i := range list.Items {
-		release := &list.Items[i]
+		name := list.Items[i].Name
+		left = append(left, name)
+		if !list.Items[i].DeletionTimestamp.IsZero() {
+			continue
+		}
+		release := &unstructured.Unstructured{}
 		release.SetGroupVersionKind(releaseKind)
-		left = append(left, release.Name)
-		if release.DeletionTimestamp.IsZero() {
-			if err := client.IgnoreNotFound(s.Delete(ctx, release)); err != nil {
-				return "", fmt.Errorf("deleting Release %s/%s: %w", namespace, release.Name, err)
-			}
+		release.SetNamespace(namespace)
+		release.SetName(name)
+		if err := client.IgnoreNotFound(s.Delete(ctx, release)); err != nil {
+			return "", fmt.Errorf("deleting Release %s/%s: %w", namespace, name, err)
 		}
 	}
 	if len(left) == 0 {

@@ -57,11 +57,12 @@ func homeObjects(name string, opts Options) []client.Object {
 }
 
 // apiService is the front of the API server; the pool member that serves it writes
-// the EndpointSlice.
+// the EndpointSlice. The type is left to whoever wants a load balancer in front: the
+// certificate follows.
 func apiService(name string) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: meta(name, name, name),
-		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Ports: []corev1.ServicePort{
+		Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{
 			{Name: portHTTPS, Port: 443, TargetPort: intstr.FromInt32(443), Protocol: corev1.ProtocolTCP},
 		}},
 	}
@@ -70,7 +71,7 @@ func apiService(name string) *corev1.Service {
 func dnsService(name string) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: meta(name, name, v1alpha1.DNSService),
-		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Ports: []corev1.ServicePort{
+		Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{
 			{Name: portDNS, Port: 53, TargetPort: intstr.FromInt32(53), Protocol: corev1.ProtocolUDP},
 			{Name: portDNSTCP, Port: 53, TargetPort: intstr.FromInt32(53), Protocol: corev1.ProtocolTCP},
 		}},
