@@ -45,7 +45,7 @@ func renderComponent(in Input, plan *Plan, spec oamv1.ApplicationComponent) (*Co
 	if def.Spec.Workload.Definition != nil {
 		out.Kind = *def.Spec.Workload.Definition
 	}
-	if err := a.component(d, out.parameters); err != nil {
+	if out.parameters, err = a.component(d, out.parameters); err != nil {
 		return nil, blame(err, spec.Name, "")
 	}
 	for i, trait := range spec.Traits {
@@ -111,27 +111,37 @@ func (ev *evaluated) refused() error {
 	return nil
 }
 
-func (a *assembly) component(d definition, params json.RawMessage) error {
+// component renders the component itself, and returns its parameters with the
+// definition's defaults.
+func (a *assembly) component(d definition, params json.RawMessage) (json.RawMessage, error) {
 	ev, err := a.run(d, params)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	data, ok, err := ev.lookup("output")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if ok {
 		if a.output, err = object(ev, "output", data); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := a.addOutputs(ev, -1); err != nil {
-		return err
+		return nil, err
 	}
 	if a.output == nil && len(a.outputs) == 0 {
-		return &Error{Definition: d.id, Path: "output", Message: "the template renders no object: it has neither output nor outputs"}
+		return nil, &Error{Definition: d.id, Path: "output", Message: "the template renders no object: it has neither output nor outputs"}
 	}
-	return nil
+	return ev.withDefaults(params), nil
+}
+
+// withDefaults returns the parameters as the template saw them.
+func (ev *evaluated) withDefaults(params json.RawMessage) json.RawMessage {
+	if data, ok, err := ev.lookup("parameter"); ok && err == nil {
+		return mustJSON(data)
+	}
+	return params
 }
 
 // object checks that rendered data is a Kubernetes object. An empty struct is what a
@@ -188,6 +198,7 @@ func (a *assembly) trait(index int, trait oamv1.ApplicationTrait) (Trait, error)
 	if err := a.patch(ev); err != nil {
 		return Trait{}, err
 	}
+	t.parameters = ev.withDefaults(t.parameters)
 	return t, a.addOutputs(ev, index)
 }
 

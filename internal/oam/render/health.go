@@ -83,7 +83,8 @@ func (c *Component) part(trait int, st *oamv1.Status, d definition, params []byt
 		return h
 	}
 	given := []given{{"context", mustJSON(context)}, {"parameter", params}}
-	if strings.TrimSpace(st.HealthPolicy) != "" {
+	hasPolicy := strings.TrimSpace(st.HealthPolicy) != ""
+	if hasPolicy {
 		healthy, err := policy(script{id: d.id + " status.healthPolicy", source: st.HealthPolicy, given: given})
 		if err != nil {
 			return Health{Message: err.Error()}
@@ -96,6 +97,9 @@ func (c *Component) part(trait int, st *oamv1.Status, d definition, params []byt
 		h.Healthy = healthy
 	}
 	if message := custom(script{id: d.id + " status.customStatus", source: st.CustomStatus, given: given}); message != "" {
+		if h.Message != "" && !hasPolicy {
+			message = fmt.Sprintf("%s (%s)", message, h.Message)
+		}
 		h.Message = message
 	}
 	h.Details = details(script{id: d.id + " status.details", source: st.Details, given: given})

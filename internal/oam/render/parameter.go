@@ -119,6 +119,13 @@ func (c parameterCheck) declaration(path []string) (token.Pos, bool) {
 // that the template declares under conditions.
 func (c parameterCheck) fields(schema cue.Value, path []string) []string {
 	var names []string
+	if op, branches := schema.Expr(); op == cue.OrOp {
+		for _, b := range branches {
+			names = append(names, c.fields(b, path)...)
+		}
+		slices.Sort(names)
+		return slices.Compact(names)
+	}
 	if it, err := schema.Fields(cue.Optional(true)); err == nil {
 		for it.Next() {
 			names = append(names, it.Selector().Unquoted())
@@ -213,13 +220,16 @@ func (c parameterCheck) wrong(all []errors.Error) *Error {
 	first := slices.MaxFunc(placed, func(a, b errors.Error) int { return len(a.Path()) - len(b.Path()) })
 	path := inParameter(first.Path())
 	actual, _ := valueAt(c.values, path)
-	out := &Error{Definition: c.ev.id, Path: propertyPath(path), Actual: describe(actual)}
+	out := &Error{Definition: c.ev.id, Path: propertyPath(path), Actual: describeAt(path, actual)}
 	pos, ok := c.ev.position(first)
 	if !ok { // a closed struct has no place for it
 		return c.unknownField(path, c.fields(schemaAt(c.schema, path[:max(0, len(path)-1)]), path))
 	}
 	out.Line, out.Column = pos.Line(), pos.Column()
-	out.Expected = strings.Join(c.expected(placed, first.Path()), " | ")
+	out.Expected = source(schemaAt(c.schema, path))
+	if out.Expected == "" {
+		out.Expected = strings.Join(c.expected(placed, first.Path()), " | ")
+	}
 	return out
 }
 
@@ -288,11 +298,11 @@ func source(v cue.Value) string {
 	if !v.Exists() {
 		return ""
 	}
-	x, ok := v.Syntax(cue.Raw()).(ast.Expr)
-	if !ok {
-		return v.IncompleteKind().String()
+	if kind := v.IncompleteKind(); kind == cue.StructKind || kind == cue.ListKind {
+		return "a " + kind.String()
 	}
-	if text := formatNode(x); len(text) <= 80 {
+	x, ok := v.Syntax(cue.Raw()).(ast.Expr)
+	if text := formatNode(x); ok && text != "" && len(text) <= 80 {
 		return text
 	}
 	return v.IncompleteKind().String()
@@ -342,6 +352,18 @@ func valueAt(v any, path []string) (any, bool) {
 		}
 	}
 	return v, true
+}
+
+// describeAt is describe, but of a value that may be a secret it tells only the type.
+func describeAt(path []string, v any) string {
+	text := describe(v)
+	for _, p := range path {
+		p = strings.ToLower(p)
+		if strings.Contains(p, "password") || strings.Contains(p, "token") || strings.Contains(p, "secret") {
+			return "a value of type " + strings.Trim(text[strings.LastIndex(text, "(")+1:], ")")
+		}
+	}
+	return text
 }
 
 // describe is a value as CUE, with its type when the value alone does not tell.

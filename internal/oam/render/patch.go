@@ -6,6 +6,7 @@ package render
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -17,14 +18,15 @@ import (
 
 // patcher merges a trait's patch into an object. A field's comment may say how:
 //
-//	// +patchKey=name               merge the list by this key of its elements
-//	// +patchStrategy=retainKeys    the patch wins; a struct keeps only the patch's keys
-//	// +patchStrategy=replace       the patch replaces what is there
-//	// +patchStrategy=jsonPatch     (on patch) patch.operations is an RFC 6902 patch
-//	// +patchStrategy=jsonMergePatch (on patch) an RFC 7386 merge patch
+//	// +patchKey=name                 merge the list by this key of its elements
+//	// +patchStrategy=retainKeys      where they differ, the patch wins
+//	// +patchStrategy=replace         the patch replaces what is there
+//	// +patchStrategy=jsonMergePatch  an RFC 7386 merge patch
+//	// +patchStrategy=jsonPatch       `operations` is an RFC 6902 patch
 //
 // Without a comment structs are merged, lists are merged by index, and two different
-// scalars are an error: a trait that means to overwrite has to say so.
+// scalars are an error: a trait that means to overwrite has to say so. Below
+// retainKeys a list without a patchKey is replaced.
 type patcher struct {
 	ev *evaluated
 }
@@ -60,25 +62,18 @@ func tagsOf(v cue.Value) tags {
 
 // apply returns the object with the patch merged in. The object is not changed.
 func (p patcher) apply(object map[string]any, patch cue.Value) (map[string]any, error) {
-	var out any
-	var err error
-	switch t := tagsOf(patch); t.strategy {
-	case strategyJSONPatch, strategyJSONMergePatch:
-		out, err = p.json(object, patch, t.strategy)
-	default:
-		out, err = p.merge(object, patch, false)
-	}
+	out, err := p.merge(object, patch, false)
 	if err != nil {
 		return nil, err
 	}
 	m, ok := out.(map[string]any)
 	if !ok {
-		return nil, &Error{Definition: p.ev.id, Path: patch.Path().String(), Message: "the patch must be a struct"}
+		return nil, p.fail(patch, "the patch must be a struct")
 	}
 	return m, nil
 }
 
-func (p patcher) json(object map[string]any, patch cue.Value, strategy string) (any, error) {
+func (p patcher) json(base any, patch cue.Value, strategy string) (any, error) {
 	source := patch
 	if strategy == strategyJSONPatch {
 		source = patch.LookupPath(cue.ParsePath("operations"))
@@ -87,12 +82,8 @@ func (p patcher) json(object map[string]any, patch cue.Value, strategy string) (
 	if err != nil {
 		return nil, err
 	}
-	failed := func(err error) error {
-		pos := patch.Pos()
-		return &Error{Definition: p.ev.id, Line: pos.Line(), Column: pos.Column(), Path: patch.Path().String(),
-			Message: strategy + ": " + err.Error()}
-	}
-	doc, err := json.Marshal(object)
+	failed := func(err error) error { return p.fail(patch, strategy+": "+err.Error()) }
+	doc, err := json.Marshal(base)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the object to patch: %w", err)
 	}
@@ -117,20 +108,25 @@ func (p patcher) json(object map[string]any, patch cue.Value, strategy string) (
 // merge returns base with patch merged in. overwrite is set below a retainKeys.
 func (p patcher) merge(base any, patch cue.Value, overwrite bool) (any, error) {
 	t := tagsOf(patch)
+	if operations := patch.LookupPath(cue.ParsePath("operations")); operations.Exists() && tagsOf(operations).strategy == strategyJSONPatch {
+		t.strategy = strategyJSONPatch // CUE keeps the comment on `patch: operations: ...` with operations
+	}
 	switch {
+	case t.strategy == strategyJSONPatch || t.strategy == strategyJSONMergePatch:
+		return p.json(base, patch, t.strategy)
 	case base == nil || t.strategy == strategyReplace:
 		return p.ev.decode(patch)
 	case t.strategy != "" && t.strategy != strategyRetainKeys:
-		return nil, p.fail(patch, fmt.Sprintf("patchStrategy %q is unknown here; there is retainKeys, replace, and on `patch` itself jsonPatch and jsonMergePatch", t.strategy))
+		return nil, p.fail(patch, fmt.Sprintf("patchStrategy %q is unknown; there is retainKeys, replace, jsonPatch and jsonMergePatch", t.strategy))
 	}
 	overwrite = overwrite || t.strategy == strategyRetainKeys
 	switch b := base.(type) {
 	case map[string]any:
 		if patch.IncompleteKind() == cue.StructKind {
-			return p.mergeStruct(b, patch, t.strategy == strategyRetainKeys, overwrite)
+			return p.mergeStruct(b, patch, overwrite)
 		}
 	case []any:
-		if patch.IncompleteKind() == cue.ListKind {
+		if patch.IncompleteKind() == cue.ListKind && (len(t.key) > 0 || !overwrite) {
 			return p.mergeList(b, patch, t, overwrite)
 		}
 	}
@@ -144,13 +140,8 @@ func (p patcher) merge(base any, patch cue.Value, overwrite bool) (any, error) {
 	return nil, e
 }
 
-func (p patcher) mergeStruct(base map[string]any, patch cue.Value, only, overwrite bool) (any, error) {
-	out := map[string]any{}
-	if !only {
-		for k, v := range base {
-			out[k] = v
-		}
-	}
+func (p patcher) mergeStruct(base map[string]any, patch cue.Value, overwrite bool) (any, error) {
+	out := maps.Clone(base)
 	it, err := patch.Fields()
 	if err != nil {
 		return nil, p.ev.explain(err)

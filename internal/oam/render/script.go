@@ -116,6 +116,20 @@ func (ev *evaluated) lookup(field string) (data any, ok bool, err error) {
 	return data, true, err
 }
 
+// explain also finds a place for an error that has only a path.
+func (ev *evaluated) explain(err error) error {
+	out := ev.script.explain(err)
+	e, ok := out.(*Error)
+	if !ok || e.Line > 0 {
+		return out
+	}
+	pos := ev.value.LookupPath(cue.ParsePath(e.Path)).Pos()
+	if pos.IsValid() && pos.Filename() == ev.id {
+		e.Line, e.Column = pos.Line(), pos.Column()
+	}
+	return e
+}
+
 func (ev *evaluated) decode(v cue.Value) (any, error) {
 	raw, err := v.MarshalJSON()
 	if err != nil {
