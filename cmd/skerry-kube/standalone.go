@@ -30,6 +30,7 @@ type standaloneOptions struct {
 	dir         string
 	port        int
 	crds        bool
+	workloads   bool
 	parentStdin bool
 }
 
@@ -46,6 +47,7 @@ When they serve, DIR/kubeconfig appears, with the rights of cluster-admin. Ends 
 	cmd.Flags().StringVar(&o.dir, "dir", "", "folder for data, certificates and the kubeconfig")
 	cmd.Flags().IntVar(&o.port, "port", 0, "port of the API server; 0 is any free one")
 	cmd.Flags().BoolVar(&o.crds, "crds", true, "serve the CRDs of the install chart")
+	cmd.Flags().BoolVar(&o.workloads, "workloads", false, "run the controllers of workloads too (Deployment, Job and so on)")
 	cmd.Flags().BoolVar(&o.parentStdin, "until-stdin-closes", false, "end also when standard input is closed")
 	_ = cmd.MarkFlagRequired("dir")
 	return cmd
@@ -77,6 +79,10 @@ func runStandalone(ctx context.Context, o standaloneOptions, stdin io.Reader) er
 		Name: "standalone", Dir: filepath.Join(o.dir, "control-plane"), Secret: secret,
 		EtcdEndpoints: []string{store.Endpoint()}, EtcdPrefix: "/registry",
 		ServiceCIDR: "10.96.0.0/16", BindAddress: "127.0.0.1", Port: o.port, CRDs: [][]byte{},
+		Controllers: controlplane.ClusterControllers,
+	}
+	if o.workloads {
+		cfg.Controllers = controlplane.AllControllers
 	}
 	if o.crds {
 		if cfg.CRDs, err = charts.CRDs(); err != nil {

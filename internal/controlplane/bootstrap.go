@@ -5,24 +5,27 @@ package controlplane
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
+	"net"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	applycore "k8s.io/client-go/applyconfigurations/core/v1"
+	applydiscovery "k8s.io/client-go/applyconfigurations/discovery/v1"
 	applyrbac "k8s.io/client-go/applyconfigurations/rbac/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/yaml"
-
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // Who may do everything in a virtual cluster.
@@ -38,7 +41,8 @@ const (
 
 // bootstrap applies what every virtual cluster has beside Kubernetes' own objects,
 // and returns when the CRDs are served.
-func bootstrap(ctx context.Context, config *rest.Config, crds [][]byte) error {
+func (cp *ControlPlane) bootstrap(ctx context.Context) error {
+	config := cp.RESTConfig()
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
@@ -46,14 +50,44 @@ func bootstrap(ctx context.Context, config *rest.Config, crds [][]byte) error {
 	if err := applyAdministrators(ctx, client); err != nil {
 		return err
 	}
-	// CRDs have no protobuf form.
-	jsonConfig := rest.CopyConfig(config)
-	jsonConfig.ContentType = runtime.ContentTypeJSON
-	crdClient, err := apiextensions.NewForConfig(jsonConfig)
+	if err := applyKubernetesEndpoint(ctx, client, cp.cfg.KubernetesServiceIP); err != nil {
+		return err
+	}
+	config.ContentType = runtime.ContentTypeJSON // CRDs have no protobuf form
+	crdClient, err := apiextensions.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("making a client for CRDs: %w", err)
 	}
-	return applyCRDs(ctx, crdClient.CustomResourceDefinitions(), crds)
+	return applyCRDs(ctx, crdClient.CustomResourceDefinitions(), cp.cfg.CRDs)
+}
+
+// applyKubernetesEndpoint gives Service default/kubernetes its endpoint, as a real API
+// server's own reconciler would. It is the Service's address on the host: that stays when
+// the control plane moves to another pool member, which the member's own address does not.
+// The Service's cluster IP is the same address, so connections do not come through here;
+// but DNS and whoever looks expect an endpoint.
+func applyKubernetesEndpoint(ctx context.Context, client kubernetes.Interface, ip net.IP) error {
+	if ip == nil {
+		return nil
+	}
+	options := metav1.ApplyOptions{FieldManager: fieldManager, Force: true}
+	ns := applycore.Namespace(metav1.NamespaceDefault) // made by the API server too, a moment later perhaps
+	if _, err := client.CoreV1().Namespaces().Apply(ctx, ns, options); err != nil {
+		return fmt.Errorf("applying Namespace default: %w", err)
+	}
+	family := discoveryv1.AddressTypeIPv4
+	if ip.To4() == nil {
+		family = discoveryv1.AddressTypeIPv6
+	}
+	slice := applydiscovery.EndpointSlice("kubernetes", metav1.NamespaceDefault).
+		WithLabels(map[string]string{discoveryv1.LabelServiceName: "kubernetes", discoveryv1.LabelManagedBy: fieldManager}).
+		WithAddressType(family).
+		WithEndpoints(applydiscovery.Endpoint().WithAddresses(ip.String()).WithConditions(applydiscovery.EndpointConditions().WithReady(true))).
+		WithPorts(applydiscovery.EndpointPort().WithName("https").WithPort(443).WithProtocol(corev1.ProtocolTCP))
+	if _, err := client.DiscoveryV1().EndpointSlices(metav1.NamespaceDefault).Apply(ctx, slice, options); err != nil {
+		return fmt.Errorf("applying EndpointSlice default/kubernetes: %w", err)
+	}
+	return nil
 }
 
 func applyAdministrators(ctx context.Context, client kubernetes.Interface) error {
@@ -97,7 +131,6 @@ func waitEstablished(ctx context.Context, client apiextensions.CustomResourceDef
 	}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.FieldSelector = fields.Everything().String()
 			return client.List(ctx, o)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
@@ -112,8 +145,8 @@ func waitEstablished(ctx context.Context, client apiextensions.CustomResourceDef
 		return len(waiting) == 0, nil
 	})
 	if err != nil {
-		names, _ := json.Marshal(waiting)
-		return fmt.Errorf("waiting for CRDs %s to be served: %w", names, err)
+		names := slices.Sorted(maps.Keys(waiting))
+		return fmt.Errorf("waiting for CRDs %v to be served: %w", names, err)
 	}
 	return nil
 }

@@ -17,24 +17,28 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"time"
 
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/skerry-platform/skerry/charts"
 )
 
-const (
-	readyTimeout  = 2 * time.Minute
-	readyInterval = 15 * time.Millisecond
-)
-
 // TenantGroups are the API groups of the CRDs that every virtual cluster serves.
 func TenantGroups() []string {
 	return []string{"core.oam.dev", "helm.crossplane.io", "helm.m.crossplane.io"}
 }
+
+// Controllers says which controllers run.
+type Controllers int
+
+const (
+	// AllControllers is what a virtual cluster has.
+	AllControllers Controllers = iota
+	// ClusterControllers leaves out those that make Pods out of workloads, for
+	// tests that write the status of workloads themselves.
+	ClusterControllers
+)
 
 // Config of one virtual control plane.
 type Config struct {
@@ -59,26 +63,42 @@ type Config struct {
 	// CRDs that are served beside the built-in APIs, YAML, one a document. nil: those
 	// of every virtual cluster, see TenantGroups.
 	CRDs [][]byte
+	// Controllers that run. The zero value is all.
+	Controllers Controllers
 	// Hooks connect to the host. nil: a plain cluster without nodes.
 	Hooks Hooks
 }
 
 // ControlPlane is a running one.
 type ControlPlane struct {
-	cfg      Config
-	files    files
-	port     int
-	loopback *rest.Config
-	cancel   context.CancelFunc
-	done     chan struct{}
+	cfg    Config
+	files  files
+	port   int
+	server *apiServer
+	// stopServer and stopControllers begin to end each half.
+	stopServer, stopControllers context.CancelFunc
+	controllers                 sync.WaitGroup
+	done                        chan struct{}
 
 	mu  sync.Mutex
 	err error
 }
 
-// Start runs a control plane and returns when its /readyz says ok and its CRDs are
-// served. It runs until Stop, or until ctx is done.
+// Start runs a control plane and returns when its /readyz says ok, its CRDs are
+// served and its controllers run. It then runs until Stop, or until ctx is done.
 func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
+	cp, err := start(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("starting control plane %s: %w", cfg.Name, err)
+	}
+	if err := cp.becomeReady(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting control plane %s: %w", cfg.Name, err), cp.Stop(context.WithoutCancel(ctx)))
+	}
+	return cp, nil
+}
+
+// start leaves the API server serving, not ready yet.
+func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 	if cfg.CRDs == nil {
 		crds, err := charts.CRDs(TenantGroups()...)
 		if err != nil {
@@ -86,96 +106,60 @@ func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 		}
 		cfg.CRDs = crds
 	}
-	f := files{dir: cfg.Dir}
-	if err := f.write(cfg.Secret); err != nil {
-		return nil, fmt.Errorf("preparing control plane %s: %w", cfg.Name, err)
-	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.BindAddress, strconv.Itoa(cfg.Port)))
-	if err != nil {
-		return nil, fmt.Errorf("listening for control plane %s: %w", cfg.Name, err)
+	cp := &ControlPlane{cfg: cfg, files: files{dir: cfg.Dir}, done: make(chan struct{})}
+	if err := cp.files.write(cfg.Secret); err != nil {
+		return nil, err
 	}
 	name, err := cache.NewInformerName("virtual-cluster-" + cfg.Name)
 	if err != nil {
-		listener.Close()
-		return nil, fmt.Errorf("control plane %s already runs in this process: %w", cfg.Name, err)
+		return nil, fmt.Errorf("it already runs in this process: %w", err)
 	}
-	runCtx, cancel := context.WithCancel(ctx)
-	cp := &ControlPlane{
-		cfg: cfg, files: f, cancel: cancel, done: make(chan struct{}),
-		port: listener.Addr().(*net.TCPAddr).Port,
+	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.BindAddress, strconv.Itoa(cfg.Port)))
+	if err != nil {
+		name.Release()
+		return nil, fmt.Errorf("listening: %w", err)
 	}
-	if err := cp.serve(runCtx, listener, name); err != nil {
-		cancel()
+	cp.port = listener.Addr().(*net.TCPAddr).Port
+	serverCtx, stopServer := context.WithCancel(ctx)
+	cp.stopServer = stopServer
+	if cp.server, err = cp.newServer(serverCtx, listener, name); err != nil {
+		stopServer()
 		listener.Close()
 		name.Release()
-		return nil, fmt.Errorf("starting control plane %s: %w", cfg.Name, err)
+		return nil, err
 	}
-	if err := cp.becomeReady(runCtx); err != nil {
-		return nil, errors.Join(fmt.Errorf("starting control plane %s: %w", cfg.Name, err), cp.Stop(ctx))
-	}
+	go cp.serve(serverCtx, name)
 	return cp, nil
 }
 
-// serve builds the API server and runs it in the background until ctx is done.
-func (cp *ControlPlane) serve(ctx context.Context, listener net.Listener, name *cache.InformerName) error {
+func (cp *ControlPlane) newServer(ctx context.Context, listener net.Listener, name *cache.InformerName) (*apiServer, error) {
 	opts, err := serverOptions(ctx, cp.cfg, listener, cp.files, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	server, generic, err := newServer(opts)
-	if err != nil {
-		return err
-	}
-	prepared, err := server.PrepareRun()
-	if err != nil {
-		return fmt.Errorf("preparing to serve: %w", err)
-	}
-	cp.loopback = generic.LoopbackClientConfig
-	go func() {
-		defer close(cp.done)
-		defer name.Release()
-		if err := prepared.Run(ctx); err != nil && ctx.Err() == nil {
-			cp.fail(fmt.Errorf("serving control plane %s: %w", cp.cfg.Name, err))
-		}
-	}()
-	return nil
+	return newServer(opts, cp.cfg.Hooks)
 }
 
-// becomeReady waits for /readyz, then installs what every virtual cluster has.
-func (cp *ControlPlane) becomeReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	if err := cp.waitReady(ctx); err != nil {
-		return err
+// serve runs the API server until ctx is done, and then lets go of what it held.
+func (cp *ControlPlane) serve(ctx context.Context, name *cache.InformerName) {
+	defer close(cp.done)
+	err := cp.server.run(ctx)
+	if err != nil && ctx.Err() == nil {
+		cp.fail(fmt.Errorf("serving control plane %s: %w", cp.cfg.Name, err))
 	}
-	return bootstrap(ctx, cp.RESTConfig(), cp.cfg.CRDs)
+	cp.stopServer() // it may have ended by itself
+	cp.server.informers.Shutdown()
+	name.Release()
 }
 
-// waitReady asks /readyz until it says ok: the API server offers no event for it.
-func (cp *ControlPlane) waitReady(ctx context.Context) error {
-	client, err := kubernetes.NewForConfig(cp.RESTConfig())
+// startControllers returns when they are constructed and started.
+func (cp *ControlPlane) startControllers(ctx context.Context) error {
+	ctx, cp.stopControllers = context.WithCancel(ctx)
+	c, err := newControllers(cp.RESTConfig(), cp.server.informers, cp.files)
 	if err != nil {
-		return fmt.Errorf("making a client for /readyz: %w", err)
+		return err
 	}
-	tick := time.NewTicker(readyInterval)
-	defer tick.Stop()
-	var last string
-	for {
-		body, err := client.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
-		if err == nil && string(body) == "ok" {
-			return nil
-		}
-		if len(body) > 0 {
-			last = string(body)
-		}
-		select {
-		case <-tick.C:
-		case <-cp.done:
-			return errors.Join(errors.New("the API server ended before it was ready"), cp.Err())
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for /readyz: %w; it said last: %s", ctx.Err(), last)
-		}
-	}
+	return c.run(ctx, &cp.controllers, cp.cfg.Controllers)
 }
 
 func (cp *ControlPlane) fail(err error) {
@@ -190,7 +174,7 @@ func (cp *ControlPlane) Port() int { return cp.port }
 // RESTConfig acts as system:apiserver, which may do everything. Each call returns a
 // copy that the caller may change.
 func (cp *ControlPlane) RESTConfig() *rest.Config {
-	c := rest.CopyConfig(cp.loopback)
+	c := rest.CopyConfig(cp.server.loopback)
 	c.QPS, c.Burst = -1, 0 // in-process: the API server's own limits suffice
 	return c
 }
@@ -216,14 +200,25 @@ func (cp *ControlPlane) Err() error {
 	return cp.err
 }
 
-// Stop ends it: no new requests, running ones finish, then everything that it holds
-// in the process is released. The error is ctx's when that takes too long.
+// Stop ends it: the controllers first, then no new requests, running ones finish, and
+// everything that it holds in the process is released. The error is ctx's when that takes
+// too long.
 func (cp *ControlPlane) Stop(ctx context.Context) error {
-	cp.cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if cp.stopControllers != nil {
+			cp.stopControllers()
+			cp.controllers.Wait()
+		}
+		cp.stopServer()
+		<-cp.done
+	}()
 	select {
-	case <-cp.done:
+	case <-ended:
 		return nil
 	case <-ctx.Done():
+		cp.stopServer()
 		return fmt.Errorf("stopping control plane %s: %w", cp.cfg.Name, ctx.Err())
 	}
 }

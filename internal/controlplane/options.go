@@ -76,6 +76,9 @@ func serverOptions(ctx context.Context, cfg Config, listener net.Listener, f fil
 	s.Authorization.Modes = []string{"RBAC"}
 
 	s.Admission.GenericAdmission.DisablePlugins = disabledPlugins
+	if cfg.Hooks != nil {
+		addPlugins(s.Admission, cfg.Hooks)
+	}
 	s.Features.EnablePriorityAndFairness = false
 	s.Features.EnableProfiling = false
 

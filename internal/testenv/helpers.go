@@ -19,8 +19,8 @@ const (
 	retryInterval = 20 * time.Millisecond
 )
 
-// Namespace creates a namespace with a unique name and returns the name. It is deleted
-// with the test, as far as that goes without a namespace controller.
+// Namespace creates a namespace with a unique name and returns the name. Its deletion
+// begins with the end of the test.
 func (e *Env) Namespace(t testing.TB) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}

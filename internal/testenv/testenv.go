@@ -9,8 +9,9 @@
 //
 //	func TestMain(m *testing.M) { testenv.Main(m) }
 //
-// and calls Start in its tests. The cluster has no nodes and no controllers: nothing but
-// the code under test changes objects, and deleted namespaces stay Terminating.
+// and calls Start in its tests. The cluster has no nodes, and of Kubernetes' controllers
+// only those that keep a cluster in order (namespaces, garbage, ServiceAccounts, quota):
+// a Deployment makes no Pods, so that tests write the status of workloads themselves.
 package testenv
 
 import (
