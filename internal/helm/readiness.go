@@ -55,6 +55,7 @@ var inert = map[schema.GroupKind]bool{
 // watched kinds are those of watches.go: their changes lead to a new reading.
 var watched = map[schema.GroupKind]bool{
 	{Kind: "Service"}:                    true,
+	{Kind: "PersistentVolumeClaim"}:      true,
 	{Group: "apps", Kind: "Deployment"}:  true,
 	{Group: "apps", Kind: "StatefulSet"}: true,
 	{Group: "apps", Kind: "DaemonSet"}:   true,

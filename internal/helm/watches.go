@@ -108,6 +108,7 @@ func watchesOf() ([]watch, error) {
 		{appsv1.SchemeGroupVersion.WithKind("DaemonSet"), ofHelm, byAnnotation},
 		{batchv1.SchemeGroupVersion.WithKind("Job"), ofHelm, byAnnotation},
 		{corev1.SchemeGroupVersion.WithKind("Service"), ofHelm, byAnnotation},
+		{corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), ofHelm, byAnnotation},
 		{corev1.SchemeGroupVersion.WithKind("Pod"), labels.NewSelector().Add(*hasInstance), byInstance},
 		{corev1.SchemeGroupVersion.WithKind("Secret"), labels.NewSelector().Add(*notStorage), byName("Secret")},
 		{corev1.SchemeGroupVersion.WithKind("ConfigMap"), labels.Everything(), byName("ConfigMap")},
