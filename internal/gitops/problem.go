@@ -1,0 +1,49 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gitops
+
+import (
+	"errors"
+	"fmt"
+
+	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
+)
+
+// problem is an error that a person must see as a condition of the Application.
+type problem struct {
+	// condition is the type: InvalidSpecError, ComparisonError or SyncError.
+	condition string
+	message   string
+	cause     error
+}
+
+func (p *problem) Error() string { return p.message }
+func (p *problem) Unwrap() error { return p.cause }
+
+// invalidSpec: the Application asks for something that its AppProject refuses, that does
+// not exist, or that this engine does not serve.
+func invalidSpec(format string, args ...any) error {
+	return &problem{condition: argov1alpha1.ConditionInvalidSpecError, message: fmt.Sprintf(format, args...)}
+}
+
+// cannotCompare: the repository or the destination could not be read, or a manifest could
+// not be understood.
+func cannotCompare(cause error, format string, args ...any) error {
+	return &problem{condition: argov1alpha1.ConditionComparisonError, message: fmt.Sprintf(format, args...), cause: cause}
+}
+
+func isProblem(err error) bool {
+	var p *problem
+	return errors.As(err, &p)
+}
+
+// conditionOf finds the condition for an error; one that nobody foresaw is a ComparisonError.
+// The message is the whole error, with the file and line around it.
+func conditionOf(err error) argov1alpha1.ApplicationCondition {
+	var p *problem
+	if errors.As(err, &p) {
+		return argov1alpha1.ApplicationCondition{Type: p.condition, Message: err.Error()}
+	}
+	return argov1alpha1.ApplicationCondition{Type: argov1alpha1.ConditionComparisonError, Message: err.Error()}
+}
