@@ -64,27 +64,29 @@ func (s *pods) down(ctx context.Context, p podPair) (reconcile.Result, error) {
 	return reconcile.Result{}, err
 }
 
-// create writes what the Pod refers to, then the Pod.
+// create writes what the Pod refers to, then the Pod, and while that is on its way it requests the
+// Pod's tokens. Their Secret comes a moment after the Pod, because it goes with the Pod; no kubelet mounts so
+// soon, and a Pod that the host refuses leaves nothing behind.
 func (s *pods) create(ctx context.Context, p podPair) error {
-	if err := s.prepare(ctx, p); err != nil {
+	if err := s.refs.ensure(ctx, p.space, p.key.Namespace, podReferences(p.virtual)); err != nil {
 		return err
 	}
-	if err := s.host.Create(ctx, s.hostPod(p.virtual)); err != nil {
+	var secret *corev1.Secret
+	var tokenErr error
+	var requested sync.WaitGroup
+	requested.Go(func() { secret, tokenErr = s.tokens.request(ctx, p.virtual) })
+	host := s.hostPod(p.virtual)
+	err := s.host.Create(ctx, host)
+	requested.Wait()
+	if err != nil {
 		return err
 	}
 	s.placed.Store(p.key, p.virtual.UID)
 	log.FromContext(ctx).V(1).Info("created host Pod", "pod", p.key, "hostNamespace", p.space.host)
-	return nil
-}
-
-// prepare writes tokens and references, the slower of the two deciding how long it takes.
-func (s *pods) prepare(ctx context.Context, p podPair) error {
-	var tokenErr error
-	var wait sync.WaitGroup
-	wait.Go(func() { tokenErr = s.tokens.ensure(ctx, p) })
-	refErr := s.refs.ensure(ctx, p.space, p.key.Namespace, podReferences(p.virtual))
-	wait.Wait()
-	return errors.Join(tokenErr, refErr)
+	if tokenErr != nil {
+		return tokenErr
+	}
+	return s.tokens.create(ctx, secret, host)
 }
 
 // wasPlaced says whether the virtual Pod once had a host Pod.

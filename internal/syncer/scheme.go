@@ -37,20 +37,25 @@ func newScheme() *runtime.Scheme {
 // requests at its start and memory for kinds that it never syncs.
 func restMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
+	add := func(kind schema.GroupVersionKind, scope meta.RESTScope) {
+		mapper.Add(kind, scope)
+		kind.Kind += "List" // caches ask for the scope of the list's kind
+		mapper.Add(kind, scope)
+	}
 	for _, kind := range []string{
 		"Pod", "Service", "ConfigMap", "Secret", "PersistentVolumeClaim", "Event", "ServiceAccount", "Binding",
 	} {
-		mapper.Add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+		add(corev1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
-	mapper.Add(storagev1.SchemeGroupVersion.WithKind("StorageClass"), meta.RESTScopeRoot)
-	mapper.Add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
-	mapper.Add(platformv1alpha1.GroupVersion.WithKind("VirtualNamespace"), meta.RESTScopeNamespace)
-	mapper.Add(clusterReleaseKind, meta.RESTScopeRoot)
-	mapper.Add(namespacedReleaseKind, meta.RESTScopeNamespace)
+	add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
+	add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
+	add(storagev1.SchemeGroupVersion.WithKind("StorageClass"), meta.RESTScopeRoot)
+	add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
+	add(platformv1alpha1.GroupVersion.WithKind("VirtualNamespace"), meta.RESTScopeNamespace)
+	add(clusterReleaseKind, meta.RESTScopeRoot)
+	add(namespacedReleaseKind, meta.RESTScopeNamespace)
 	for _, kind := range definitionKinds {
-		mapper.Add(kind, meta.RESTScopeNamespace)
+		add(kind, meta.RESTScopeNamespace)
 	}
 	return mapper
 }

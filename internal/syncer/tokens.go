@@ -13,27 +13,22 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // tokens keeps, for each Pod that mounts service account tokens, a host Secret with tokens of the
 // virtual cluster, bound to the virtual Pod.
 type tokens struct{ *tenant }
 
-// ensure writes the Secret before its Pod is made.
-func (s *tokens) ensure(ctx context.Context, p podPair) error {
-	if len(tokenSources(p.virtual)) == 0 {
+// create writes a Secret that goes with its host Pod; nil is a Pod without tokens.
+func (s *tokens) create(ctx context.Context, secret *corev1.Secret, host *corev1.Pod) error {
+	if secret == nil {
 		return nil
 	}
-	secret, err := s.request(ctx, p.virtual)
-	if err != nil {
-		return err
-	}
-	err = s.host.Create(ctx, secret)
-	if apierrors.IsAlreadyExists(err) {
-		return nil // of an earlier attempt at the same Pod: refresh looks after it
-	}
-	if err != nil {
-		return fmt.Errorf("creating the token Secret of Pod %s: %w", p.key, err)
+	secret.OwnerReferences = []metav1.OwnerReference{podReference(host)}
+	err := s.host.Create(ctx, secret)
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("creating the token Secret of host Pod %s: %w", client.ObjectKeyFromObject(host), err)
 	}
 	return nil
 }
@@ -49,7 +44,7 @@ func (s *tokens) refresh(ctx context.Context, p podPair) (time.Duration, error) 
 		return 0, err
 	}
 	if have == nil {
-		return 0, s.ensure(ctx, p) // its event brings the Pod back here
+		return s.replaceLost(ctx, p)
 	}
 	before := have.DeepCopy()
 	have.OwnerReferences = []metav1.OwnerReference{podReference(p.host)}
@@ -66,13 +61,33 @@ func (s *tokens) refresh(ctx context.Context, p podPair) (time.Duration, error) 
 	return max(time.Until(refreshAt(have)), time.Second), nil
 }
 
-// request asks the virtual API server for the tokens of a Pod.
+// replaceLost makes a Secret that the cache does not show. Usually it was made a moment
+// ago, so the API server is asked before the virtual one is for new tokens.
+func (s *tokens) replaceLost(ctx context.Context, p podPair) (time.Duration, error) {
+	secret, err := find[corev1.Secret](ctx, s.host, types.NamespacedName{Namespace: p.space.host, Name: tokenSecretName(p.virtual)})
+	if err == nil && secret == nil {
+		if secret, err = s.request(ctx, p.virtual); err == nil {
+			err = s.create(ctx, secret, p.host)
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return max(time.Until(refreshAt(secret)), time.Second), nil
+}
+
+// request asks the virtual API server for the tokens of a Pod, and gives the Secret to write; nil when
+// the Pod has none.
 func (s *tokens) request(ctx context.Context, pod *corev1.Pod) (*corev1.Secret, error) {
+	sources := tokenSources(pod)
+	if len(sources) == 0 {
+		return nil, nil
+	}
 	data := map[string][]byte{}
 	var refresh time.Time
 	now := time.Now()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: serviceAccount(pod)}}
-	for _, source := range tokenSources(pod) {
+	for _, source := range sources {
 		request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 			ExpirationSeconds: source.source.ExpirationSeconds,
 			BoundObjectRef: &authenticationv1.BoundObjectReference{

@@ -83,12 +83,6 @@ func (t translator) rewriteVolumes(virtual *corev1.Pod, volumes []corev1.Volume)
 			volume.ConfigMap.Name = hostConfigMap(volume.ConfigMap.Name)
 		case volume.DownwardAPI != nil:
 			rewriteDownward(volume.DownwardAPI.Items)
-		case volume.Ephemeral != nil:
-			// The virtual cluster's controller makes the claim; a second one by the host's
-			// would fight over the name.
-			volume.VolumeSource = corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{
-				ClaimName: virtual.Name + "-" + volume.Name,
-			}}
 		case volume.Projected != nil:
 			for j := range volume.Projected.Sources {
 				rewriteProjection(virtual, volume.Name, j, &volume.Projected.Sources[j])

@@ -25,7 +25,7 @@ func podReferences(pod *corev1.Pod) references {
 		refs.addSecret(secret.Name)
 	}
 	for i := range pod.Spec.Volumes {
-		refs.addVolume(pod, &pod.Spec.Volumes[i])
+		refs.addVolume(&pod.Spec.Volumes[i])
 	}
 	for i := range pod.Spec.InitContainers {
 		refs.addEnv(pod.Spec.InitContainers[i].EnvFrom, pod.Spec.InitContainers[i].Env)
@@ -39,7 +39,7 @@ func podReferences(pod *corev1.Pod) references {
 	return refs
 }
 
-func (r references) addVolume(pod *corev1.Pod, volume *corev1.Volume) {
+func (r references) addVolume(volume *corev1.Volume) {
 	switch {
 	case volume.ConfigMap != nil:
 		r.addConfigMap(volume.ConfigMap.Name)
@@ -47,8 +47,6 @@ func (r references) addVolume(pod *corev1.Pod, volume *corev1.Volume) {
 		r.addSecret(volume.Secret.SecretName)
 	case volume.PersistentVolumeClaim != nil:
 		r.claims.Insert(volume.PersistentVolumeClaim.ClaimName)
-	case volume.Ephemeral != nil:
-		r.claims.Insert(pod.Name + "-" + volume.Name)
 	case volume.CSI != nil && volume.CSI.NodePublishSecretRef != nil:
 		r.addSecret(volume.CSI.NodePublishSecretRef.Name)
 	case volume.ISCSI != nil && volume.ISCSI.SecretRef != nil:
