@@ -138,7 +138,7 @@ func (r *reconciler) fill(ctx context.Context, obj *platformv1alpha1.Repository,
 	}
 	p := decide(obj.Spec.Files, written, current)
 	if w.head.IsZero() && obj.Spec.Template != "" {
-		if err := r.addTemplate(obj, remote, &p); err != nil {
+		if err := r.addTemplate(obj, &p); err != nil {
 			return err
 		}
 	}
@@ -159,20 +159,15 @@ func (r *reconciler) fill(ctx context.Context, obj *platformv1alpha1.Repository,
 	return nil
 }
 
-func (r *reconciler) addTemplate(obj *platformv1alpha1.Repository, remote Remote, p *plan) error {
+func (r *reconciler) addTemplate(obj *platformv1alpha1.Repository, p *plan) error {
 	if r.opts.Template == nil {
 		return fmt.Errorf("%w: spec.template: this installation has no source templates", errSpec)
 	}
-	files, err := r.opts.Template(obj.Spec.Template, map[string]string{
-		"name": obj.Spec.Name, "owner": obj.Spec.Owner, "cloneURL": remote.CloneURL,
-		"claim": obj.Labels[platformv1alpha1.LabelClaim],
-	})
-	if err == nil {
-		err = addTemplate(p, files)
-	}
+	files, err := r.opts.Template(obj.Spec.Template, obj.Spec.Name)
 	if err != nil {
 		return fmt.Errorf("%w: spec.template %q: %w", errSpec, obj.Spec.Template, err)
 	}
+	addTemplate(p, files)
 	return nil
 }
 

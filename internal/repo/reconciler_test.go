@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/go-logr/logr/testr"
 	"github.com/google/go-cmp/cmp"
@@ -79,11 +77,11 @@ func newPlatform(t *testing.T) *platform {
 	err = repo.SetupWithManager(mgr, repo.Options{
 		ArgoNamespace: p.argoNS,
 		Providers:     map[string]repo.Provider{"local": &repo.Local{URL: p.git, Credentials: repo.FileCredentials(secrets)}},
-		Template: func(name string, data map[string]string) (fs.FS, error) {
+		Template: func(name, repository string) (map[string]string, error) {
 			if name != "go" {
 				return nil, fmt.Errorf("there is no template %s", name)
 			}
-			return fstest.MapFS{"main.go": {Data: []byte("package main // " + data["name"] + "\n")}, "README.md": {Data: []byte("template\n")}}, nil
+			return map[string]string{"main.go": "package main // " + repository + "\n", "README.md": "template\n"}, nil
 		},
 	})
 	if err != nil {

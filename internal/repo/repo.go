@@ -10,7 +10,6 @@ package repo
 import (
 	"context"
 	"errors"
-	"io/fs"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 )
@@ -50,9 +49,8 @@ type Remote struct {
 // Credentials for Git over HTTP. They are never logged and never in a status.
 type Credentials struct{ Username, Password string }
 
-// Template renders a source template of the catalog. data has the keys name, owner,
-// cloneURL and claim (NAMESPACE.NAME, may be empty).
-type Template func(name string, data map[string]string) (fs.FS, error)
+// Template renders a source template of the catalog for a repository: path to content.
+type Template func(template, repository string) (map[string]string, error)
 
 // Options of the stage.
 type Options struct {

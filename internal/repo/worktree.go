@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
@@ -138,18 +137,12 @@ func (w *worktree) currentFiles(paths ...string) (map[string]string, error) {
 
 // addTemplate adds the files of a template to a plan for an empty repository; a file of
 // the plan goes before one of the template.
-func addTemplate(p *plan, template fs.FS) error {
-	return fs.WalkDir(template, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+func addTemplate(p *plan, template map[string]string) {
+	for name, content := range template {
+		if _, ok := p.write[name]; !ok {
+			p.write[name] = content
 		}
-		if _, ok := p.write[name]; ok {
-			return nil
-		}
-		content, err := fs.ReadFile(template, name)
-		p.write[name] = string(content)
-		return err
-	})
+	}
 }
 
 // push commits the plan on top of the branch, and moves the platform's base, both or
