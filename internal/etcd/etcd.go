@@ -48,8 +48,8 @@ type Admin struct {
 	authEnabled bool // seen enabled by this process
 }
 
-// Open makes an Admin. It does not dial: an etcd that is down shows in the first call.
-func Open(cfg Config) (*Admin, error) {
+// New makes an Admin. It does not dial: an etcd that is down shows in the first call.
+func New(cfg Config) (*Admin, error) {
 	info := transport.TLSInfo{TrustedCAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile}
 	var (
 		conf *tls.Config

@@ -135,7 +135,7 @@ func TestTenantsDoNotDisturb(t *testing.T) {
 }
 
 func TestDeleteTenantRefusesToReachFurther(t *testing.T) {
-	a, err := etcd.Open(etcd.Config{Endpoints: []string{"http://127.0.0.1:1"}})
+	a, err := etcd.New(etcd.Config{Endpoints: []string{"http://127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

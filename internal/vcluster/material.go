@@ -5,9 +5,13 @@ package vcluster
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
@@ -170,6 +174,15 @@ func (m material) kubeconfig(out *secrets) error {
 func (s secrets) renewal() time.Time {
 	return pki.FirstRenewal(s.controlPlane[v1alpha1.KeyCACert], s.controlPlane[v1alpha1.KeyServingCert],
 		s.controlPlane[v1alpha1.KeyFrontProxyCert], s.controlPlane[v1alpha1.KeyEtcdCert], s.kubeconfig[keyClientCert])
+}
+
+// digest changes with anything in the control plane Secret.
+func (s secrets) digest() string {
+	h := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(s.controlPlane)) {
+		fmt.Fprintf(h, "%s %d %s\n", key, len(s.controlPlane[key]), s.controlPlane[key])
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 func (s *secrets) note(key, why string) { s.reissued = append(s.reissued, key+": "+why) }

@@ -30,6 +30,7 @@ type preparation struct {
 	// As read before; see store.readSecret.
 	controlPlane, kubeconfig *corev1.Secret
 	renewal                  time.Time
+	digest                   string // of the control plane Secret
 }
 
 // step does one thing, as often as it is called.
@@ -71,7 +72,9 @@ func (r *clusterReconciler) prepare(ctx context.Context, vc *v1alpha1.VirtualClu
 	if !status.IsTrue(s.Conditions, v1alpha1.ConditionPrepared) {
 		log.FromContext(ctx).Info("prepared", "after", r.clock.Since(vc.CreationTimestamp.Time).Round(time.Millisecond).String())
 	}
-	setPrepared(vc, metav1.ConditionTrue, reasonPrepared, "")
+	// The digest in the message makes a new Secret an event for everyone who watches the
+	// VirtualCluster: the pool member and the registration read it again.
+	setPrepared(vc, metav1.ConditionTrue, reasonPrepared, "control plane Secret "+p.digest)
 	return ctrl.Result{RequeueAfter: max(time.Second, p.renewal.Sub(r.clock.Now()))}, nil
 }
 
@@ -141,7 +144,7 @@ func (p *preparation) writeSecrets(ctx context.Context) error {
 	if len(made.reissued) > 0 {
 		log.FromContext(ctx).Info("issued certificates", "reasons", made.reissued)
 	}
-	p.renewal = made.renewal()
+	p.renewal, p.digest = made.renewal(), made.digest()
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.store.writeSecret(gctx, p.controlPlane, made.controlPlane) })
 	group.Go(func() error { return p.store.writeSecret(gctx, p.kubeconfig, made.kubeconfig) })

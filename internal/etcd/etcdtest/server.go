@@ -96,7 +96,7 @@ func (s *Server) issue(file string, req pki.Request) (crt, key string) {
 // Admin is one more operator process, as root.
 func (s *Server) Admin() *etcd.Admin {
 	s.t.Helper()
-	a, err := etcd.Open(etcd.Config{
+	a, err := etcd.New(etcd.Config{
 		Endpoints: []string{s.Endpoint}, CAFile: filepath.Join(s.Dir, "ca.crt"),
 		CertFile: filepath.Join(s.Dir, "root.crt"), KeyFile: filepath.Join(s.Dir, "root.key"),
 	})

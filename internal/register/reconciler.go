@@ -1,0 +1,255 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package register makes a virtual cluster known to the GitOps engine: an account with few
+// rights inside it, and an Argo CD cluster Secret on the host with a token that lives
+// an hour and is replaced at half its life. It is station 5 (register) of docs/flow.md.
+//
+// It holds a VirtualCluster by FinalizerRegistration. When that is deleted, the Secret
+// stays until condition Drained is True (station 4 sets it when the OAM Applications are
+// gone), and the control plane runs until the finalizer is gone.
+package register
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/status"
+)
+
+const (
+	// FinalizerRegistration, on a VirtualCluster: the cluster Secret is gone.
+	FinalizerRegistration = "platform.skerry.dev/registration"
+	// conditionDrained is station 4's word that the cluster Secret may go.
+	conditionDrained = "Drained"
+
+	reasonSecretTaken = "SecretTaken"
+	reasonInvalid     = "InvalidSpec"
+)
+
+// reconciler keeps the registration of one VirtualCluster.
+type reconciler struct {
+	client client.Client
+	direct client.Reader // Secrets are not cached
+	opts   Options
+	clock  clock.PassiveClock
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	vc := &v1alpha1.VirtualCluster{}
+	if err := r.client.Get(ctx, req.NamespacedName, vc); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if vc.Annotations[v1alpha1.AnnotationPaused] == "true" {
+		return ctrl.Result{}, nil
+	}
+	registered := controllerutil.ContainsFinalizer(vc, FinalizerRegistration)
+	switch {
+	case !vc.DeletionTimestamp.IsZero():
+		if !registered || !status.IsTrue(vc.Status.Conditions, conditionDrained) {
+			return ctrl.Result{}, nil
+		}
+		return ctrl.Result{}, ignoreConflict(ctx, r.unregister(ctx, vc))
+	case vc.Spec.GitOps == nil:
+		if !registered {
+			return ctrl.Result{}, nil
+		}
+		return ctrl.Result{}, ignoreConflict(ctx, r.unregister(ctx, vc))
+	case !status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionControlPlaneReady):
+		return ctrl.Result{}, nil // its next change brings us back
+	}
+	return r.reconcileRegistration(ctx, vc)
+}
+
+func (r *reconciler) reconcileRegistration(ctx context.Context, vc *v1alpha1.VirtualCluster) (ctrl.Result, error) {
+	before := vc.DeepCopy()
+	if controllerutil.AddFinalizer(vc, FinalizerRegistration) {
+		if err := r.client.Patch(ctx, vc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return ctrl.Result{}, ignoreConflict(ctx, fmt.Errorf("adding the finalizer to VirtualCluster %s: %w", vc.Name, err))
+		}
+		before = vc.DeepCopy()
+	}
+	renewAt, err := r.register(ctx, vc)
+	var refused refusal
+	switch {
+	case errors.As(err, &refused):
+		setRegistered(vc, metav1.ConditionFalse, refused.reason, refused.message)
+		err = nil
+	case err != nil && !status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionRegistered):
+		setRegistered(vc, metav1.ConditionFalse, v1alpha1.ReasonReconcileError, err.Error())
+	case err == nil:
+		setRegistered(vc, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "")
+	}
+	err = errors.Join(err, ignoreConflict(ctx, status.Patch(ctx, r.client, vc, before)))
+	if err != nil || renewAt.IsZero() {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: max(time.Second, renewAt.Sub(r.clock.Now()))}, nil
+}
+
+// refusal is an error that only a person can mend.
+type refusal struct{ reason, message string }
+
+func (e refusal) Error() string { return e.message }
+
+// register brings the cluster Secret up to date and tells when it must be written again.
+// Nothing is asked of the virtual cluster while the Secret is good.
+func (r *reconciler) register(ctx context.Context, vc *v1alpha1.VirtualCluster) (renewAt time.Time, err error) {
+	resources, err := parseResources(vc.Spec.GitOps.Resources)
+	if err != nil {
+		return renewAt, refusal{reason: reasonInvalid, message: err.Error()}
+	}
+	kubeconfig, current, err := r.read(ctx, vc)
+	if err != nil {
+		return renewAt, err
+	}
+	want := registration{
+		virtualCluster: vc.Name, namespace: r.opts.ArgoNamespace, ca: kubeconfig.Data["certificate-authority"],
+		access: accessHash(string(vc.UID), vc.Spec.GitOps.Resources),
+	}
+	why, renewAt := want.stale(current, r.clock.Now())
+	if why == "" {
+		return renewAt, nil
+	}
+	tenant, err := r.tenant(vc, kubeconfig)
+	if err != nil {
+		return renewAt, err
+	}
+	if err := grant(ctx, tenant, resources); err != nil {
+		return renewAt, err
+	}
+	issued := r.clock.Now()
+	token, expires, err := issue(ctx, tenant, r.opts.TokenLife)
+	if err != nil {
+		return renewAt, err
+	}
+	secret, err := want.secret(token, issued, expires)
+	if err != nil {
+		return renewAt, err
+	}
+	log.FromContext(ctx).Info("writing the cluster Secret", "reason", why, "expires", expires.UTC().Format(time.RFC3339))
+	return halfLife(issued, expires), r.write(ctx, current, secret)
+}
+
+// read gets the kubeconfig and the cluster Secret as it is, nil when there is none. A Secret of that
+// name that is not ours is refused.
+func (r *reconciler) read(ctx context.Context, vc *v1alpha1.VirtualCluster) (kubeconfig, current *corev1.Secret, err error) {
+	kubeconfig = &corev1.Secret{}
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		key := client.ObjectKey{Namespace: vc.Name, Name: v1alpha1.KubeconfigSecret(vc.Name)}
+		if err := r.direct.Get(gctx, key, kubeconfig); err != nil {
+			return fmt.Errorf("reading the kubeconfig in Secret %s: %w", key, err)
+		}
+		return nil
+	})
+	group.Go(func() (err error) {
+		current, err = r.current(gctx, vc.Name)
+		return err
+	})
+	return kubeconfig, current, group.Wait()
+}
+
+func (r *reconciler) current(ctx context.Context, virtualCluster string) (*corev1.Secret, error) {
+	key := client.ObjectKey{Namespace: r.opts.ArgoNamespace, Name: SecretName(virtualCluster)}
+	s := &corev1.Secret{}
+	err := r.direct.Get(ctx, key, s)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the cluster Secret %s: %w", key, err)
+	case s.Labels[v1alpha1.LabelVirtualCluster] != virtualCluster:
+		return nil, refusal{reason: reasonSecretTaken, message: fmt.Sprintf(
+			"Secret %s exists and was not made for this virtual cluster: delete it, or label it %s=%s to hand it over", key, v1alpha1.LabelVirtualCluster, virtualCluster)}
+	}
+	return s, nil
+}
+
+// write creates or replaces the Secret; somebody else's write in between is a conflict.
+func (r *reconciler) write(ctx context.Context, current, want *corev1.Secret) error {
+	var err error
+	if current == nil {
+		err = r.client.Create(ctx, want, client.FieldOwner(fieldOwner))
+	} else {
+		want.ResourceVersion = current.ResourceVersion
+		err = r.client.Update(ctx, want, client.FieldOwner(fieldOwner))
+	}
+	if err != nil {
+		return fmt.Errorf("writing the cluster Secret %s: %w", client.ObjectKeyFromObject(want), err)
+	}
+	return nil
+}
+
+// tenant is the administrator's client of the virtual cluster. It dials the Service's
+// address, which the certificate carries, so it needs no DNS.
+func (r *reconciler) tenant(vc *v1alpha1.VirtualCluster, kubeconfig *corev1.Secret) (kubernetes.Interface, error) {
+	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig.Data["config"])
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig in Secret %s/%s: %w", vc.Name, kubeconfig.Name, err)
+	}
+	if vc.Status.ServiceIP != "" {
+		config.Host = "https://" + net.JoinHostPort(vc.Status.ServiceIP, "443")
+	}
+	config.Timeout = r.opts.Timeout
+	config.Dial = r.opts.Dial
+	config.QPS = -1
+	return kubernetes.NewForConfig(config)
+}
+
+// unregister deletes the Secret and lets the VirtualCluster go.
+func (r *reconciler) unregister(ctx context.Context, vc *v1alpha1.VirtualCluster) error {
+	s, err := r.current(ctx, vc.Name)
+	var refused refusal
+	if err != nil && !errors.As(err, &refused) { // somebody else's stays
+		return err
+	}
+	if s != nil {
+		if err := r.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting the cluster Secret %s: %w", client.ObjectKeyFromObject(s), err)
+		}
+	}
+	if vc.DeletionTimestamp.IsZero() && status.Get(vc.Status.Conditions, v1alpha1.ConditionRegistered) != nil {
+		before := vc.DeepCopy()
+		apimeta.RemoveStatusCondition(&vc.Status.Conditions, v1alpha1.ConditionRegistered)
+		if err := status.Patch(ctx, r.client, vc, before); err != nil {
+			return err
+		}
+	}
+	before := vc.DeepCopy()
+	controllerutil.RemoveFinalizer(vc, FinalizerRegistration)
+	log.FromContext(ctx).Info("unregistered")
+	err = r.client.Patch(ctx, vc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	return client.IgnoreNotFound(err)
+}
+
+func setRegistered(vc *v1alpha1.VirtualCluster, s metav1.ConditionStatus, reason, message string) {
+	status.Set(&vc.Status.Conditions, vc.Generation, v1alpha1.ConditionRegistered, s, reason, message)
+}
+
+// ignoreConflict: a newer object is on its way to the cache and starts the next reconcile.
+func ignoreConflict(ctx context.Context, err error) error {
+	if apierrors.IsConflict(err) {
+		log.FromContext(ctx).V(1).Info("somebody else wrote first; reconciling what is there now")
+		return nil
+	}
+	return err
+}
