@@ -6,6 +6,8 @@ package e2e
 import (
 	"sync"
 	"testing"
+
+	"github.com/skerry-platform/skerry/test/platform"
 )
 
 // theEnvironment is the one that the stories share when they only look or change what
@@ -25,17 +27,17 @@ var created sync.Once
 // create asks for an application with both services and waits for it.
 func create(t *testing.T, name string) {
 	t.Helper()
-	t.Log("\n" + skerry(t, "create", name, "--language", "go", "--database", "postgres", "--cache", "redis", "--wait", "--timeout", "4m"))
+	t.Log("\n" + platform.Skerry(t, "create", name, "--language", "go", "--database", "postgres", "--cache", "redis", "--wait", "--timeout", "4m"))
 }
 
 // One request gives a working environment: the five points hold, twice over.
 func TestOneRequestGivesAWorkingEnvironment(t *testing.T) {
 	name := theEnvironment(t)
-	t.Log("\n" + skerry(t, "verify", name))
-	t.Log("\n" + skerry(t, "timing", name))
-	t.Log("\n" + skerry(t, "trace", name))
+	t.Log("\n" + platform.Skerry(t, "verify", name))
+	t.Log("\n" + platform.Skerry(t, "timing", name))
+	t.Log("\n" + platform.Skerry(t, "trace", name))
 	// Asking again for what is there changes nothing and succeeds.
-	skerry(t, "create", name, "--language", "go", "--database", "postgres", "--cache", "redis", "--wait")
+	platform.Skerry(t, "create", name, "--language", "go", "--database", "postgres", "--cache", "redis", "--wait")
 }
 
 // Two environments with the same object names run side by side and do not see each other.
@@ -43,20 +45,20 @@ func TestTwoEnvironmentsSideBySide(t *testing.T) {
 	first := theEnvironment(t)
 	const second = "order-service"
 	create(t, second)
-	defer skerry(t, "delete", second, "--wait", "--timeout", "3m")
+	defer platform.Skerry(t, "delete", second, "--wait", "--timeout", "3m")
 	for _, name := range []string{first, second} {
-		skerry(t, "verify", name)
-		if _, err := kubectl(t, name, "", "create", "configmap", "mine", "--from-literal=of="+name); err != nil {
+		platform.Skerry(t, "verify", name)
+		if _, err := platform.Kubectl(t, name, "", "create", "configmap", "mine", "--from-literal=of="+name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, name := range []string{first, second} {
-		out, err := kubectl(t, name, "", "get", "configmap", "mine", "-o", "jsonpath={.data.of}")
+		out, err := platform.Kubectl(t, name, "", "get", "configmap", "mine", "-o", "jsonpath={.data.of}")
 		if err != nil || out != name {
 			t.Errorf("ConfigMap mine in %s says %q, error %v", name, out, err)
 		}
 	}
-	out, err := kubectl(t, first, "", "get", "pods,services,releases.helm.crossplane.io", "-A", "-o", "name")
+	out, err := platform.Kubectl(t, first, "", "get", "pods,services,releases.helm.crossplane.io", "-A", "-o", "name")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +67,7 @@ func TestTwoEnvironmentsSideBySide(t *testing.T) {
 			t.Errorf("%s shows an object of %s: %s", first, second, line)
 		}
 	}
-	if _, err := kubectl(t, first, "", "delete", "configmap", "mine"); err != nil {
+	if _, err := platform.Kubectl(t, first, "", "delete", "configmap", "mine"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
+
+	"github.com/skerry-platform/skerry/test/platform"
 )
 
 // volatile kinds come and go without anybody asking: they are not left behind by a deletion.
@@ -23,11 +25,11 @@ var volatile = []string{"events"}
 
 // everything lists all objects of the host, as GROUP/RESOURCE NAMESPACE/NAME.
 func everything(ctx context.Context) (map[string]bool, error) {
-	disco, err := discovery.NewDiscoveryClientForConfig(host.config)
+	disco, err := discovery.NewDiscoveryClientForConfig(platform.Host.Config)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := metadata.NewForConfig(host.config)
+	objects, err := metadata.NewForConfig(platform.Host.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +78,9 @@ func TestDeletionLeavesNothingBehind(t *testing.T) {
 	}
 	const name = "short-lived"
 	create(t, name)
-	skerry(t, "verify", name)
-	t.Log("\n" + skerry(t, "delete", name, "--wait", "--timeout", "3m"))
-	eventually(t, time.Minute, "the host's objects are those from before", func() error {
+	platform.Skerry(t, "verify", name)
+	t.Log("\n" + platform.Skerry(t, "delete", name, "--wait", "--timeout", "3m"))
+	platform.Eventually(t, time.Minute, "the host's objects are those from before", func() error {
 		after, err := everything(t.Context())
 		if err != nil {
 			return err
@@ -95,10 +97,10 @@ func TestDeletionLeavesNothingBehind(t *testing.T) {
 	if lost := missing(before, after); len(lost) > 0 {
 		t.Errorf("deletion also removed:\n  %s", strings.Join(lost, "\n  "))
 	}
-	if out, err := try(t, "get", name); err == nil {
+	if out, err := platform.Try(t, "get", name); err == nil {
 		t.Errorf("skerry get still finds it: %s", out)
 	}
 	// The same name can be used again.
 	create(t, name)
-	skerry(t, "delete", name, "--wait", "--timeout", "3m")
+	platform.Skerry(t, "delete", name, "--wait", "--timeout", "3m")
 }

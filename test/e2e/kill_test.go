@@ -14,20 +14,22 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/skerry-platform/skerry/test/platform"
 )
 
-// platformProcess is one line of `skerry status -o json`.
-type platformProcess struct {
+// process is one line of `skerry status -o json`.
+type process struct {
 	Name string `json:"name"`
 	PID  int    `json:"pid"`
 }
 
-func platformProcesses(t *testing.T) []platformProcess {
+func processes(t *testing.T) []process {
 	t.Helper()
 	var status struct {
-		Processes []platformProcess `json:"processes"`
+		Processes []process `json:"processes"`
 	}
-	out := skerry(t, "status", "--name", instance, "--state", host.state, "-o", "json")
+	out := platform.Skerry(t, "status", "--name", platform.Host.Instance, "--state", platform.Host.State, "-o", "json")
 	if err := json.Unmarshal([]byte(out), &status); err != nil {
 		t.Fatalf("skerry status -o json: %v\n%s", err, out)
 	}
@@ -51,7 +53,7 @@ func podProcess(t *testing.T, words ...string) (int, error) {
 		// Fields of stat(5) behind the command's closing parenthesis: state, parent.
 		_, rest, _ := strings.Cut(readString(dir+"/stat"), ") ")
 		fields := strings.Fields(rest)
-		if len(fields) > 1 && strings.Contains(readString("/proc/"+fields[1]+"/cmdline"), host.state) {
+		if len(fields) > 1 && strings.Contains(readString("/proc/"+fields[1]+"/cmdline"), platform.Host.State) {
 			return strconv.Atoi(filepath.Base(dir))
 		}
 	}
@@ -72,21 +74,21 @@ func TestEveryProcessMayBeKilled(t *testing.T) {
 	name := theEnvironment(t)
 	recovers := func(t *testing.T) {
 		t.Helper()
-		took := eventually(t, 3*time.Minute, "the five points hold again", func() error {
-			_, err := try(t, "verify", name)
+		took := platform.Eventually(t, 3*time.Minute, "the five points hold again", func() error {
+			_, err := platform.Try(t, "verify", name)
 			return err
 		})
 		value := strconv.FormatInt(time.Now().UnixNano(), 36)
-		eventually(t, time.Minute, "the virtual cluster takes writes", func() error {
-			_, err := kubectl(t, name, "", "annotate", "--overwrite", "namespace", "default", "example.com/after-kill="+value)
+		platform.Eventually(t, time.Minute, "the virtual cluster takes writes", func() error {
+			_, err := platform.Kubectl(t, name, "", "annotate", "--overwrite", "namespace", "default", "example.com/after-kill="+value)
 			return err
 		})
 		t.Logf("answers again after %.1f s", took.Seconds())
 	}
-	for _, p := range platformProcesses(t) {
+	for _, p := range processes(t) {
 		t.Run(p.Name, func(t *testing.T) {
 			pid := 0
-			for _, now := range platformProcesses(t) {
+			for _, now := range processes(t) {
 				if now.Name == p.Name {
 					pid = now.PID
 				}
@@ -94,8 +96,8 @@ func TestEveryProcessMayBeKilled(t *testing.T) {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 				t.Fatalf("killing %s (pid %d): %v", p.Name, pid, err)
 			}
-			eventually(t, time.Minute, "it is started again", func() error {
-				for _, now := range platformProcesses(t) {
+			platform.Eventually(t, time.Minute, "it is started again", func() error {
+				for _, now := range processes(t) {
 					if now.Name == p.Name && now.PID != 0 && now.PID != pid {
 						return nil
 					}
@@ -116,7 +118,7 @@ func TestEveryProcessMayBeKilled(t *testing.T) {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, 2*time.Minute, "its container is started again", func() error {
+			platform.Eventually(t, 2*time.Minute, "its container is started again", func() error {
 				now, err := podProcess(t, words...)
 				if err == nil && now == pid {
 					err = fmt.Errorf("process %d is still there", pid)

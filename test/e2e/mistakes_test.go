@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skerry-platform/skerry/test/platform"
 )
 
 const definition = `apiVersion: core.oam.dev/v1beta1
@@ -40,13 +42,13 @@ func TestABadDefinitionIsNamedAndHeals(t *testing.T) {
 	name := theEnvironment(t)
 	apply := func(yaml string) {
 		t.Helper()
-		if _, err := kubectl(t, name, yaml, "apply", "-f", "-"); err != nil {
+		if _, err := platform.Kubectl(t, name, yaml, "apply", "-f", "-"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	text := func(want string) func() error {
 		return func() error {
-			out, err := kubectl(t, name, "", "get", "configmap", "greeting", "-o", "jsonpath={.data.text}")
+			out, err := platform.Kubectl(t, name, "", "get", "configmap", "greeting", "-o", "jsonpath={.data.text}")
 			if err != nil || out != want {
 				return fmt.Errorf("ConfigMap says %q, want %q: %v", out, want, err)
 			}
@@ -55,11 +57,11 @@ func TestABadDefinitionIsNamedAndHeals(t *testing.T) {
 	}
 	apply(fmt.Sprintf(definition, "parameter.text"))
 	apply(greeting)
-	eventually(t, 30*time.Second, "the good definition renders", text("hello"))
+	platform.Eventually(t, 30*time.Second, "the good definition renders", text("hello"))
 
 	apply(fmt.Sprintf(definition, "parameter.txet"))
-	eventually(t, 30*time.Second, "the mistake is named", func() error {
-		out, err := kubectl(t, name, "", "get", "application.core.oam.dev", "greeting", "-o", "jsonpath={.status}")
+	platform.Eventually(t, 30*time.Second, "the mistake is named", func() error {
+		out, err := platform.Kubectl(t, name, "", "get", "application.core.oam.dev", "greeting", "-o", "jsonpath={.status}")
 		if err != nil {
 			return err
 		}
@@ -73,12 +75,12 @@ func TestABadDefinitionIsNamedAndHeals(t *testing.T) {
 	}
 
 	apply(fmt.Sprintf(definition, `"\(parameter.text) again"`))
-	eventually(t, 30*time.Second, "the corrected definition heals it", text("hello again"))
-	if _, err := kubectl(t, name, "", "delete", "application.core.oam.dev/greeting", "componentdefinition/greeting", "--wait"); err != nil {
+	platform.Eventually(t, 30*time.Second, "the corrected definition heals it", text("hello again"))
+	if _, err := platform.Kubectl(t, name, "", "delete", "application.core.oam.dev/greeting", "componentdefinition/greeting", "--wait"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "deletion removes what it made", func() error {
-		if out, err := kubectl(t, name, "", "get", "configmap", "greeting"); err == nil {
+	platform.Eventually(t, 30*time.Second, "deletion removes what it made", func() error {
+		if out, err := platform.Kubectl(t, name, "", "get", "configmap", "greeting"); err == nil {
 			return fmt.Errorf("still there: %s", out)
 		}
 		return nil
@@ -101,26 +103,26 @@ func TestABadChartVersionIsNamedAndHeals(t *testing.T) {
 	name := theEnvironment(t)
 	apply := func(version string) {
 		t.Helper()
-		if _, err := kubectl(t, name, fmt.Sprintf(release, version), "apply", "-f", "-"); err != nil {
+		if _, err := platform.Kubectl(t, name, fmt.Sprintf(release, version), "apply", "-f", "-"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ready := func() {
 		t.Helper()
-		if _, err := kubectl(t, name, "", "wait", "release.helm.crossplane.io/side-redis", "--for=condition=Ready", "--timeout=90s"); err != nil {
+		if _, err := platform.Kubectl(t, name, "", "wait", "release.helm.crossplane.io/side-redis", "--for=condition=Ready", "--timeout=90s"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	apply("18.19.4")
 	ready()
-	before, err := object(t, "apps/v1", "StatefulSet", name+"--default", "side-redis-master")
+	before, err := platform.Object(t, "apps/v1", "StatefulSet", name+"--default", "side-redis-master")
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	apply("99.9.9")
-	eventually(t, 30*time.Second, "the version is named", func() error {
-		out, err := kubectl(t, name, "", "get", "release.helm.crossplane.io", "side-redis", "-o", `jsonpath={.status.conditions[?(@.type=="Synced")]}`)
+	platform.Eventually(t, 30*time.Second, "the version is named", func() error {
+		out, err := platform.Kubectl(t, name, "", "get", "release.helm.crossplane.io", "side-redis", "-o", `jsonpath={.status.conditions[?(@.type=="Synced")]}`)
 		if err != nil {
 			return err
 		}
@@ -129,24 +131,24 @@ func TestABadChartVersionIsNamedAndHeals(t *testing.T) {
 		}
 		return nil
 	})
-	after, err := object(t, "apps/v1", "StatefulSet", name+"--default", "side-redis-master")
+	after, err := platform.Object(t, "apps/v1", "StatefulSet", name+"--default", "side-redis-master")
 	if err != nil || after.GetUID() != before.GetUID() || after.GetGeneration() != before.GetGeneration() {
 		t.Errorf("the running StatefulSet was touched: %v", err)
 	}
 
 	apply("18.19.4")
-	eventually(t, 30*time.Second, "the right version heals it", func() error {
-		out, err := kubectl(t, name, "", "get", "release.helm.crossplane.io", "side-redis", "-o", `jsonpath={.status.conditions[?(@.type=="Synced")].status}`)
+	platform.Eventually(t, 30*time.Second, "the right version heals it", func() error {
+		out, err := platform.Kubectl(t, name, "", "get", "release.helm.crossplane.io", "side-redis", "-o", `jsonpath={.status.conditions[?(@.type=="Synced")].status}`)
 		if err != nil || out != "True" {
 			return fmt.Errorf("Synced is %q: %v", out, err)
 		}
 		return nil
 	})
 	ready()
-	if _, err := kubectl(t, name, "", "delete", "release.helm.crossplane.io/side-redis", "--wait", "--timeout=90s"); err != nil {
+	if _, err := platform.Kubectl(t, name, "", "delete", "release.helm.crossplane.io/side-redis", "--wait", "--timeout=90s"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := object(t, "apps/v1", "StatefulSet", name+"--default", "side-redis-master"); err == nil {
+	if _, err := platform.Object(t, "apps/v1", "StatefulSet", name+"--default", "side-redis-master"); err == nil {
 		t.Error("the virtual Release is gone, but its StatefulSet is still on the host")
 	}
 }

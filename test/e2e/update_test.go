@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skerry-platform/skerry/test/platform"
 )
 
 func lines(s string) iter.Seq[string] { return strings.SplitSeq(strings.TrimSpace(s), "\n") }
@@ -22,7 +24,7 @@ func contains(s, part string) bool { return strings.Contains(s, part) }
 // git runs real Git with the CLI as its credential helper.
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	helper := "!KUBECONFIG=" + host.kubeconfig + " " + program("skerry") + " git-credential"
+	helper := "!KUBECONFIG=" + platform.Host.Kubeconfig + " " + platform.Program("skerry") + " git-credential"
 	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-c", "credential.helper=", "-c", "credential.helper=" + helper,
 		"-c", "user.name=A developer", "-c", "user.email=developer@example.com"}, args...)...)
 	cmd.Dir = dir
@@ -38,7 +40,7 @@ func git(t *testing.T, dir string, args ...string) string {
 func push(t *testing.T, name string, edit func(string) string) time.Time {
 	t.Helper()
 	dir := t.TempDir()
-	git(t, dir, "clone", "-q", strings.TrimSpace(skerry(t, "repo", "clone-url", name, "--gitops")), "gitops")
+	git(t, dir, "clone", "-q", strings.TrimSpace(platform.Skerry(t, "repo", "clone-url", name, "--gitops")), "gitops")
 	work := filepath.Join(dir, "gitops")
 	file := filepath.Join(work, "oam", "applications", "application.yaml")
 	before, err := os.ReadFile(file)
@@ -76,8 +78,8 @@ func TestAPushChangesWhatRuns(t *testing.T) {
 		s = replaceFirst(`replicas: \d+`, "replicas: 2")(s)
 		return replaceFirst(`memoryLimit: \S+`, "memoryLimit: 320Mi")(s)
 	})
-	eventually(t, time.Minute, "the host's StatefulSet has the new limit", func() error {
-		s, err := object(t, "apps/v1", "StatefulSet", name+"--default", name+"-db-postgresql")
+	platform.Eventually(t, time.Minute, "the host's StatefulSet has the new limit", func() error {
+		s, err := platform.Object(t, "apps/v1", "StatefulSet", name+"--default", name+"-db-postgresql")
 		if err != nil {
 			return err
 		}
@@ -87,12 +89,12 @@ func TestAPushChangesWhatRuns(t *testing.T) {
 		return nil
 	})
 	t.Logf("push -> host: %.1f s", time.Since(pushed).Seconds())
-	if out, err := kubectl(t, name, "", "wait", "deployment/"+name, "--for=jsonpath={.status.readyReplicas}=2", "--timeout=120s"); err != nil {
+	if out, err := platform.Kubectl(t, name, "", "wait", "deployment/"+name, "--for=jsonpath={.status.readyReplicas}=2", "--timeout=120s"); err != nil {
 		t.Fatal(out, err)
 	}
 	t.Logf("push -> two ready Pods: %.1f s", time.Since(pushed).Seconds())
-	eventually(t, 2*time.Minute, "the five points hold after the update", func() error {
-		_, err := try(t, "verify", name)
+	platform.Eventually(t, 2*time.Minute, "the five points hold after the update", func() error {
+		_, err := platform.Try(t, "verify", name)
 		return err
 	})
 }
@@ -102,12 +104,12 @@ func TestAPushChangesWhatRuns(t *testing.T) {
 func TestABadParameterIsNamedAndHeals(t *testing.T) {
 	name := theEnvironment(t)
 	push(t, name, replaceFirst(`replicas: (\d+)`, `replicas: "many"`))
-	eventually(t, time.Minute, "the claim says what is wrong", func() error {
-		c, err := object(t, "platform.skerry.dev/v1alpha1", "ApplicationClaim", "default", name)
+	platform.Eventually(t, time.Minute, "the claim says what is wrong", func() error {
+		c, err := platform.Object(t, "platform.skerry.dev/v1alpha1", "ApplicationClaim", "default", name)
 		if err != nil {
 			return err
 		}
-		_, message := condition(c, "Ready")
+		_, message := platform.Condition(c, "Ready")
 		for _, want := range []string{"replicas", "many"} {
 			if !contains(message, want) {
 				return fmt.Errorf("message without %q: %q", want, message)
@@ -115,10 +117,10 @@ func TestABadParameterIsNamedAndHeals(t *testing.T) {
 		}
 		return nil
 	})
-	skerry(t, "verify", name, "--points", "1,2,3")
+	platform.Skerry(t, "verify", name, "--points", "1,2,3")
 	push(t, name, replaceFirst(`replicas: "many"`, "replicas: 1"))
-	eventually(t, time.Minute, "the application is healthy again", func() error {
-		_, err := try(t, "verify", name)
+	platform.Eventually(t, time.Minute, "the application is healthy again", func() error {
+		_, err := platform.Try(t, "verify", name)
 		return err
 	})
 }
