@@ -1,0 +1,248 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/claim/request"
+)
+
+// createOptions is one request for an application.
+type createOptions struct {
+	*common
+	name           string
+	language       string
+	framework      string
+	database       string
+	cache          string
+	image          string
+	targetVCluster string
+	size           string
+	exposeAPI      bool
+	deleteRepos    bool
+	file           string
+	dryRun         bool
+	wait           bool
+	timeout        time.Duration
+}
+
+func (c *common) createCommand() *cobra.Command {
+	o := &createOptions{common: c}
+	cmd := &cobra.Command{
+		Use:   "create NAME --language LANGUAGE",
+		Short: "Ask for an application with its repositories, its environment and its services",
+		Example: `  skerry create customer-service --language go --database postgres --cache redis --wait
+  skerry create -f claim.yaml
+  skerry create orders --language python --dry-run`,
+		Args: atMostOne("name"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.name = args[0]
+			}
+			return o.Run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.language, "language", "", "of the source template: "+strings.Join(request.Languages(), ", "))
+	f.StringVar(&o.framework, "framework", "", "of the source template (default: the language's)")
+	f.StringVar(&o.database, "database", "none", strings.Join(request.Databases(), ", "))
+	f.StringVar(&o.cache, "cache", "none", strings.Join(request.Caches(), ", "))
+	f.StringVar(&o.image, "image", "", "to run (default: the platform's demo application)")
+	f.StringVar(&o.targetVCluster, "target-vcluster", "", "virtual cluster to run in (default: one of its own)")
+	f.StringVar(&o.size, "size", "", "of the environment: "+strings.Join(request.Sizes(), ", ")+" (default medium)")
+	f.BoolVar(&o.exposeAPI, "expose", false, "give the application a route from outside")
+	f.BoolVar(&o.deleteRepos, "delete-repositories", false, "delete the repositories with the application (default: they stay)")
+	f.StringVarP(&o.file, "file", "f", "", "claims to create, as YAML; - is standard input")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be created")
+	f.BoolVar(&o.wait, "wait", false, "wait until the application answers, and show how it gets there")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "of --wait")
+	return cmd
+}
+
+// Run creates the claims and, with --wait, follows them.
+func (o *createOptions) Run(ctx context.Context) error {
+	claims, err := o.claims()
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return printDocuments(o.program.Out, claims)
+	}
+	h, err := o.host()
+	if err != nil {
+		return err
+	}
+	for _, c := range claims {
+		if err := o.create(ctx, h, c); err != nil {
+			return err
+		}
+	}
+	for _, c := range claims {
+		claim, ok := c.(*v1alpha1.ApplicationClaim)
+		if !ok {
+			continue
+		}
+		h.namespace = claim.Namespace
+		if !o.wait {
+			fmt.Fprintf(o.program.Out, "Follow it with: skerry get %s -n %s\n", claim.Name, claim.Namespace)
+			continue
+		}
+		if err := o.waitReady(ctx, h, claim); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claims are the objects that the flags or the file ask for, checked.
+func (o *createOptions) claims() ([]client.Object, error) {
+	if o.file != "" {
+		if o.name != "" {
+			return nil, usage("a name and -f exclude each other: the file has the name")
+		}
+		return readClaims(o.program.In, o.file, o.namespace)
+	}
+	if o.name == "" {
+		return nil, usage("a name is needed: skerry create NAME --language %s", strings.Join(request.Languages(), "|"))
+	}
+	claim := &v1alpha1.ApplicationClaim{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "ApplicationClaim"},
+		ObjectMeta: metav1.ObjectMeta{Name: o.name, Namespace: o.namespace},
+		Spec: v1alpha1.ApplicationClaimSpec{
+			Name: o.name, Language: o.language, Framework: o.framework, Database: o.database, Cache: o.cache,
+			Image: o.image, TargetVCluster: o.targetVCluster, ExposeAPI: o.exposeAPI,
+		},
+	}
+	if o.deleteRepos {
+		claim.Spec.DeletionPolicy = v1alpha1.DeletionDelete
+	}
+	if err := checked(request.Check(claim.Spec)); err != nil {
+		return nil, err
+	}
+	if o.size == "" {
+		return []client.Object{claim}, nil
+	}
+	if problem := request.CheckSize(o.size); problem != "" {
+		return nil, usage("--size: %s", problem)
+	}
+	return []client.Object{o.environment(claim), claim}, nil
+}
+
+// environment is the claim's environment with a size of its own. The operator would make the same
+// one without.
+func (o *createOptions) environment(claim *v1alpha1.ApplicationClaim) *v1alpha1.VClusterEnvironmentClaim {
+	target := request.Target(claim.Spec)
+	return &v1alpha1.VClusterEnvironmentClaim{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "VClusterEnvironmentClaim"},
+		ObjectMeta: metav1.ObjectMeta{Name: target, Namespace: o.namespace},
+		Spec:       v1alpha1.VClusterEnvironmentClaimSpec{Name: target, Size: o.size},
+	}
+}
+
+// checked turns what is wrong with a request into words about flags.
+func checked(err error) error {
+	var bad *request.Error
+	if !errors.As(err, &bad) {
+		return err
+	}
+	flags := map[string]string{
+		"spec.name": "NAME", "spec.language": "--language", "spec.framework": "--framework", "spec.database": "--database",
+		"spec.cache": "--cache", "spec.image": "--image", "spec.targetVCluster": "--target-vcluster",
+	}
+	lines := make([]string, 0, len(bad.Problems))
+	for _, p := range bad.Problems {
+		lines = append(lines, cmp.Or(flags[p.Field], p.Field)+": "+p.Message)
+	}
+	return usage("%s", strings.Join(lines, "\n       "))
+}
+
+// create creates one claim. One that is there and asks for the same is fine.
+func (o *createOptions) create(ctx context.Context, h *host, c client.Object) error {
+	if c.GetNamespace() == "" {
+		c.SetNamespace(h.namespace)
+	}
+	if env, ok := c.(*v1alpha1.VClusterEnvironmentClaim); ok && o.file == "" {
+		env.Labels = map[string]string{v1alpha1.LabelClaim: request.Label(env.Namespace, o.name)}
+	}
+	asked, kind := c.DeepCopyObject(), c.GetObjectKind().GroupVersionKind().Kind
+	if _, ok := c.(*v1alpha1.ApplicationClaim); ok {
+		annotations := map[string]string{request.AnnotationRequestedAt: time.Now().UTC().Format(time.RFC3339Nano)}
+		for k, v := range c.GetAnnotations() {
+			annotations[k] = v
+		}
+		c.SetAnnotations(annotations)
+	}
+	err := h.client.Create(ctx, c, client.FieldOwner("skerry-cli"))
+	switch {
+	case err == nil:
+		fmt.Fprintf(o.program.Out, "%s %s/%s created.\n", kind, c.GetNamespace(), c.GetName())
+		return nil
+	case apierrors.IsAlreadyExists(err):
+		return o.same(ctx, h, asked, c)
+	case apierrors.IsInvalid(err):
+		return usage("%s", refusal(err))
+	}
+	return fmt.Errorf("creating %s %s: %w", kind, c.GetName(), explain(err, client.ObjectKeyFromObject(c)))
+}
+
+// refusal is the API server's reason without the name of the kind and the object.
+func refusal(err error) string {
+	var s apierrors.APIStatus
+	if !errors.As(err, &s) || s.Status().Details == nil || len(s.Status().Details.Causes) == 0 {
+		return err.Error()
+	}
+	var lines []string
+	for _, c := range s.Status().Details.Causes {
+		lines = append(lines, c.Field+": "+c.Message)
+	}
+	return strings.Join(lines, "\n       ")
+}
+
+// waitReady follows the claim until it is ready, refused or out of time.
+func (o *createOptions) waitReady(ctx context.Context, h *host, claim *v1alpha1.ApplicationClaim) error {
+	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout)
+	defer cancel()
+	p := newProgress(o.program.Out, time.Now())
+	var last *v1alpha1.ApplicationClaim
+	err := h.follow(limited, claim.Name, func(c *v1alpha1.ApplicationClaim) (bool, error) {
+		if c == nil {
+			return true, fmt.Errorf("ApplicationClaim %s/%s was deleted by somebody else", claim.Namespace, claim.Name)
+		}
+		last = c
+		return show(p, c)
+	})
+	p.close()
+	if err != nil {
+		return unfinished(err, o.timeout, last)
+	}
+	return told(o.program.Out, last)
+}
+
+// told is the end of a successful wait.
+func told(w io.Writer, claim *v1alpha1.ApplicationClaim) error {
+	total := ""
+	if s := claim.Status.Stages; len(s) > 0 {
+		total = fmt.Sprintf(", %.1f s after it was asked for", totalTime(s).Seconds())
+	}
+	_, err := fmt.Fprintf(w, `%[1]s is ready%[2]s.
+  answers at  %[3]s (inside its virtual cluster)
+  change it   git clone $(skerry repo clone-url %[1]s --gitops)
+  look inside skerry connect %[1]s -- get all
+  check it    skerry verify %[1]s
+`, claim.Name, total, claim.Status.Application.Endpoint)
+	return err
+}
