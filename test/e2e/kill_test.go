@@ -6,9 +6,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,38 +31,6 @@ func processes(t *testing.T) []process {
 		t.Fatalf("skerry status -o json: %v\n%s", err, out)
 	}
 	return status.Processes
-}
-
-// podProcess finds the process of a platform Pod on this instance by what it was started
-// with: a child of a containerd shim of the instance whose arguments hold all the words.
-func podProcess(t *testing.T, words ...string) (int, error) {
-	t.Helper()
-	dirs, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		return 0, err
-	}
-	for _, dir := range dirs {
-		args := strings.Split(readString(dir+"/cmdline"), "\x00")
-		if !slices.ContainsFunc(args, func(a string) bool { return filepath.Base(a) == words[0] }) ||
-			!slices.Contains(args, words[1]) {
-			continue
-		}
-		// Fields of stat(5) behind the command's closing parenthesis: state, parent.
-		_, rest, _ := strings.Cut(readString(dir+"/stat"), ") ")
-		fields := strings.Fields(rest)
-		if len(fields) > 1 && strings.Contains(readString("/proc/"+fields[1]+"/cmdline"), platform.Host.State) {
-			return strconv.Atoi(filepath.Base(dir))
-		}
-	}
-	return 0, fmt.Errorf("no process %v under this instance's containerd", words)
-}
-
-func readString(path string) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	return string(data)
 }
 
 // Every process of the platform is killed in turn; each comes back by itself, and the
@@ -111,7 +76,7 @@ func TestEveryProcessMayBeKilled(t *testing.T) {
 		{"skerry-operator", "run"}, {"skerry-kube", "pool"}, {"skerry-kube", "etcd"}, {"skerry-operator", "git-server"}, {"skerry-kube", "dns"},
 	} {
 		t.Run(strings.Join(words, " "), func(t *testing.T) {
-			pid, err := podProcess(t, words...)
+			pid, err := platform.PodProcess(words...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +84,7 @@ func TestEveryProcessMayBeKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			platform.Eventually(t, 2*time.Minute, "its container is started again", func() error {
-				now, err := podProcess(t, words...)
+				now, err := platform.PodProcess(words...)
 				if err == nil && now == pid {
 					err = fmt.Errorf("process %d is still there", pid)
 				}
