@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Measures the goals of docs/performance.md on this machine and prints the table's rows.
+# Numbers of things: SKERRY_BENCH_CLUSTERS, SKERRY_BENCH_PODS, SKERRY_BENCH_RATE,
+# SKERRY_BENCH_RELEASES, SKERRY_BENCH_APPLICATIONS.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export SKERRY_KUBE=$PWD/bin/skerry-kube
+STEPS=2
+. hack/steps.sh
+
+step "Parts alone: control plane, syncer, rendering" "about 3 min"
+go test -run '^$' -bench . -benchtime 1x -timeout 20m ./internal/controlplane ./internal/syncer
+go test -run '^$' -bench . ./internal/oam/...
+
+step "The whole, on a real local platform" "about 8 min"
+SKERRY_BENCH=1 go test -v -count 1 -timeout 60m ./test/bench
