@@ -146,9 +146,15 @@ func TestNothingIsWrittenOnceAllIsThere(t *testing.T) {
 	if err := h.Client.Delete(t.Context(), binding); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, func(ctx context.Context) error {
-		return h.Client.Get(ctx, client.ObjectKeyFromObject(binding), binding)
-	})
+	kubeconfig := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "settled", Name: "vc-settled"}}
+	if err := h.Client.Delete(t.Context(), kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []client.Object{binding, kubeconfig} {
+		testenv.Eventually(t, func(ctx context.Context) error {
+			return h.Client.Get(ctx, client.ObjectKeyFromObject(o), o)
+		})
+	}
 }
 
 // settle waits until the controllers have written nothing for half a second.

@@ -12,6 +12,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -79,10 +80,17 @@ func setupClusters(mgr ctrl.Manager, made cache.Cache, s store, opts Options) er
 		For(&v1alpha1.VirtualCluster{}).
 		Watches(&v1alpha1.VirtualNamespace{}, handler.EnqueueRequestsFromMapFunc(ownerOfVirtualNamespace), builder.WithPredicates(whileDeleting())).
 		WithOptions(options(opts.Concurrency))
-	for _, o := range []client.Object{&corev1.Namespace{}, &corev1.Service{}, &corev1.ServiceAccount{}, &rbacv1.RoleBinding{}} {
+	for _, o := range []client.Object{&corev1.Namespace{}, &corev1.Service{}, &corev1.ServiceAccount{}, &rbacv1.RoleBinding{}, secretMeta()} {
 		b = b.WatchesRawSource(source.Kind(made, o, handler.EnqueueRequestsFromMapFunc(ownerOfHomeObject)))
 	}
 	return b.Complete(r)
+}
+
+// secretMeta stands for the two Secrets of each virtual cluster; only their metadata is cached.
+func secretMeta() client.Object {
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return o
 }
 
 func setupDrainer(mgr ctrl.Manager, _ cache.Cache, s store, opts Options) error {

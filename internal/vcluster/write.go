@@ -28,8 +28,8 @@ const (
 )
 
 // store writes the objects that this package makes. Its client reads them from a cache
-// that holds only those; Secrets are always read from the API server, because the
-// operator may not list them.
+// that holds only those; Secrets are always read from the API server, so that no key of a
+// tenant stays in memory and a new certificate is decided on what is really there.
 type store struct {
 	client.Client
 	direct client.Reader

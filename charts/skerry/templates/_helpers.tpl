@@ -27,6 +27,12 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{- define "skerry.etcdEndpoints" -}}
+{{- if .Values.etcd.external }}{{ join "," (required "etcd.endpoints must name the external etcd, as https://HOST:2379" .Values.etcd.endpoints) }}
+{{- else }}https://skerry-etcd.{{ .Release.Namespace }}.svc:2379
+{{- end }}
+{{- end }}
+
 {{- /* The Git server's fixed address: the one given, or on the local platform the 20th of the
 service range (kube-apiserver leaves the first addresses to such). */}}
 {{- define "skerry.gitAddress" -}}
