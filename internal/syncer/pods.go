@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -40,7 +41,7 @@ func setupPods(_ context.Context, mgr manager.Manager, t *tenant, _ served) erro
 func (s *pods) down(ctx context.Context, p podPair) (reconcile.Result, error) {
 	switch {
 	case mirrored(p.virtual):
-		return reconcile.Result{}, s.dropMirror(ctx, p.virtual)
+		return reconcile.Result{}, s.letGo(ctx, p.virtual)
 	case p.virtual.DeletionTimestamp != nil, s.wasPlaced(p):
 		return s.hostPodGone(ctx, p)
 	case finished(p.virtual):
@@ -105,12 +106,16 @@ func (s *pods) hostPodGone(ctx context.Context, p podPair) (reconcile.Result, er
 		p.host = host
 		return s.both(ctx, p)
 	}
-	grace := p.virtual.DeletionGracePeriodSeconds
-	if p.virtual.DeletionTimestamp != nil && grace != nil && *grace == 0 {
-		return reconcile.Result{}, nil // somebody else's finalizer holds it
-	}
 	s.placed.Delete(p.key)
-	return reconcile.Result{}, remove(ctx, s.virtual, p.virtual, client.GracePeriodSeconds(0))
+	return reconcile.Result{}, s.letGo(ctx, p.virtual)
+}
+
+// letGo is what a kubelet does when nothing of a Pod runs any more.
+func (s *pods) letGo(ctx context.Context, virtual *corev1.Pod) error {
+	if grace := virtual.DeletionGracePeriodSeconds; virtual.DeletionTimestamp != nil && grace != nil && *grace == 0 {
+		return nil // somebody else's finalizer holds it
+	}
+	return remove(ctx, s.virtual, virtual, client.GracePeriodSeconds(0))
 }
 
 // both brings status up and changes down. Neither waits for the other: a change that the
@@ -123,7 +128,7 @@ func (s *pods) both(ctx context.Context, p podPair) (reconcile.Result, error) {
 		return reconcile.Result{}, s.reportRefusal(ctx, p.virtual, fmt.Errorf(
 			"the host namespace already has a Pod %s that a chart made: use another name", p.key.Name))
 	case mirrored(p.virtual):
-		return reconcile.Result{}, s.dropMirror(ctx, p.virtual)
+		return reconcile.Result{}, s.letGo(ctx, p.virtual)
 	case virtualUID(p.host) != p.virtual.UID:
 		return reconcile.Result{}, s.replace(ctx, p)
 	}
@@ -164,28 +169,17 @@ func (s *pods) laterThanCache(ctx context.Context, p podPair) (bool, error) {
 	return err == nil && virtual != nil && virtual.UID == virtualUID(p.host), err
 }
 
-// end carries a deletion from the side where it began to the other.
+// end carries a deletion from the side where it began to the other. A Pod that is deleted by force
+// in the virtual cluster still gets a second on the host: its name is free there only when it has really ended.
 func (s *pods) end(ctx context.Context, p podPair) error {
 	if p.virtual.DeletionTimestamp == nil {
-		return remove(ctx, s.virtual, p.virtual, remainingGrace(p.host)...)
+		return remove(ctx, s.virtual, p.virtual, client.GracePeriodSeconds(ptr.Deref(p.host.DeletionGracePeriodSeconds, 0)))
 	}
-	if p.host.DeletionTimestamp != nil && !shorter(p.virtual, p.host) {
+	grace := max(ptr.Deref(p.virtual.DeletionGracePeriodSeconds, 0), 1)
+	if p.host.DeletionTimestamp != nil && ptr.Deref(p.host.DeletionGracePeriodSeconds, 0) <= grace {
 		return nil
 	}
-	return remove(ctx, s.host, p.host, remainingGrace(p.virtual)...)
-}
-
-// shorter says whether a was given less time to end than b.
-func shorter(a, b *corev1.Pod) bool {
-	return a.DeletionGracePeriodSeconds != nil && b.DeletionGracePeriodSeconds != nil &&
-		*a.DeletionGracePeriodSeconds < *b.DeletionGracePeriodSeconds
-}
-
-func remainingGrace(pod *corev1.Pod) []client.DeleteOption {
-	if pod.DeletionGracePeriodSeconds == nil {
-		return nil
-	}
-	return []client.DeleteOption{client.GracePeriodSeconds(*pod.DeletionGracePeriodSeconds)}
+	return remove(ctx, s.host, p.host, client.GracePeriodSeconds(grace))
 }
 
 // up ends a host Pod whose virtual Pod is gone, or mirrors one that a chart made.

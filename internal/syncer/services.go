@@ -51,18 +51,24 @@ func (s *Syncer) AllocateService(ctx context.Context, virtual *corev1.Service) (
 	if err == nil {
 		return host, nil
 	}
-	if !apierrors.IsAlreadyExists(err) {
-		return nil, fmt.Errorf("creating the host Service of %s/%s: %w", virtual.Namespace, virtual.Name, err)
+	// An address that was asked for and that is taken may be taken by the attempt before this one.
+	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) {
+		return t.reuse(ctx, virtual, err)
 	}
-	return t.reuse(ctx, virtual)
+	return nil, fmt.Errorf("creating the host Service of %s/%s: %w", virtual.Namespace, virtual.Name, err)
 }
 
-// reuse gives the host Service of an attempt that never reached the virtual cluster.
-func (t *tenant) reuse(ctx context.Context, virtual *corev1.Service) (*corev1.Service, error) {
+// reuse gives the host Service of an attempt that never reached the virtual cluster; why is the host's answer
+// to the creation.
+func (t *tenant) reuse(ctx context.Context, virtual *corev1.Service, why error) (*corev1.Service, error) {
 	resource := corev1.Resource("services")
-	host := &corev1.Service{}
-	if err := t.host.Get(ctx, client.ObjectKey{Namespace: t.hostNamespace(virtual.Namespace), Name: virtual.Name}, host); err != nil {
-		return nil, fmt.Errorf("reading the host Service of %s/%s: %w", virtual.Namespace, virtual.Name, err)
+	key := types.NamespacedName{Namespace: t.hostNamespace(virtual.Namespace), Name: virtual.Name}
+	host, err := find[corev1.Service](ctx, t.host, key)
+	if err != nil {
+		return nil, err
+	}
+	if host == nil {
+		return nil, fmt.Errorf("creating the host Service of %s/%s: %w", virtual.Namespace, virtual.Name, why)
 	}
 	switch {
 	case !t.madeFromVirtual(host):

@@ -3,63 +3,38 @@
 
 package syncer
 
-import (
-	"testing"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
-)
+import "testing"
 
 // TestSyncer runs the stories against one pair of clusters, each in namespaces of its own.
 func TestSyncer(t *testing.T) {
 	w := newWorld(t, "east")
-	for name, story := range map[string]func(*testing.T, *world){
-		"pod runs and ends": podRunsAndEnds,
+	for _, story := range []struct {
+		name string
+		run  func(*testing.T, *world)
+	}{
+		{"a Pod runs and ends", podRunsAndEnds},
+		{"a Pod has tokens and the CA of its virtual cluster", podHasTokens},
+		{"what a Pod uses comes with it and goes with it", podReferencesFollow},
+		{"a Pod that the host refuses says why, and is tried again", podRefused},
+		{"a Pod that the host evicts ends in the virtual cluster", podEvicted},
+		{"a Pod made anew waits for the one before it", podMadeAnew},
+		{"a Pod changes in place", podChanges},
+		{"a chart's Pod appears with its events", podMirrored},
+		{"a Service has its host address from the start", serviceAllocated},
+		{"a Service whose creation fails leaves nothing on the host", serviceNeverCreated},
+		{"a Service deleted on the host is made again", serviceHeals},
+		{"a chart's Service appears", serviceMirrored},
+		{"endpoints written by hand reach the host", slicesFollow},
+		{"a claim is bound and held until the host's is gone", claimFollows},
+		{"a chart's binding Secret and claim appear", bindingMirrored},
+		{"a namespace is held until its host namespace is gone", namespaceEnds},
+		{"a Release goes down and its status comes up", releaseFollows},
+		{"a cluster-scoped Release goes to the namespace that it names", releaseClusterScoped},
+		{"a Release made anew takes over what is installed", releaseAdopts},
+		{"a Release that may not be says why", releaseRefused},
+		{"two Releases that want one name", releasesCollide},
+		{"nodes, storage classes and definitions appear", sharedAppear},
 	} {
-		t.Run(name, func(t *testing.T) { story(t, w) })
+		t.Run(story.name, func(t *testing.T) { story.run(t, w) })
 	}
-}
-
-func podRunsAndEnds(t *testing.T, w *world) {
-	ns, hostNS := w.namespace(t, "runs")
-	create(t, w.virtual.Client, simplePod(ns, "web"))
-
-	host := await(t, w.host.Client, hostNS, "web", func(pod *corev1.Pod) error { return nil })
-	if host.Labels["app"] != "web" || host.Labels[platformv1alpha1.LabelVirtualCluster] != "east" {
-		t.Errorf("host labels are %v", host.Labels)
-	}
-	await(t, w.virtual.Client, "", ns, func(n *corev1.Namespace) error {
-		return want(len(n.Finalizers) == 1, "finalizers of the namespace are %v", n.Finalizers)
-	})
-
-	if err := w.host.Client.SubResource("binding").Create(t.Context(), host, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: "node-1"}}); err != nil {
-		t.Fatal(err)
-	}
-	setStatus(t, w.host.Client, host, func() {
-		host.Status.Phase = corev1.PodRunning
-		host.Status.PodIP = "10.1.0.7"
-		host.Status.PodIPs = []corev1.PodIP{{IP: "10.1.0.7"}}
-		now := metav1.Now()
-		host.Status.StartTime = &now
-	})
-	virtual := await(t, w.virtual.Client, ns, "web", func(pod *corev1.Pod) error {
-		return want(pod.Status.PodIP == "10.1.0.7" && pod.Spec.NodeName == "node-1", "virtual Pod on %q has IP %q", pod.Spec.NodeName, pod.Status.PodIP)
-	})
-
-	if err := w.virtual.Client.Delete(t.Context(), virtual); err != nil {
-		t.Fatal(err)
-	}
-	host = await(t, w.host.Client, hostNS, "web", func(pod *corev1.Pod) error {
-		return want(pod.DeletionTimestamp != nil, "host Pod is not being deleted")
-	})
-	if *host.DeletionGracePeriodSeconds != 5 {
-		t.Errorf("host Pod has %d s to end, want 5", *host.DeletionGracePeriodSeconds)
-	}
-	if err := w.host.Client.Delete(t.Context(), host, client.GracePeriodSeconds(0)); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, w.virtual.Client, &corev1.Pod{}, ns, "web")
 }

@@ -53,6 +53,7 @@ const (
 // world is a host cluster with an operator that makes host namespaces, and a
 // virtual cluster with a running syncer.
 type world struct {
+	root          testing.TB // outlives the stories
 	host, virtual *testenv.Env
 	vc            string
 	syncer        *Syncer
@@ -63,7 +64,7 @@ type world struct {
 func newWorld(t testing.TB, vc string) *world {
 	t.Helper()
 	host := testenv.Start(t)
-	w := &world{host: host, virtual: testenv.StartOwn(t), vc: vc}
+	w := &world{root: t, host: host, virtual: testenv.StartOwn(t), vc: vc}
 	makeNamespace(t, host.Client, vc)
 	startOperator(t, host.Config, vc)
 	w.start(t)
@@ -101,7 +102,7 @@ func (w *world) start(t testing.TB) {
 			t.Errorf("the syncer ended with %v", err)
 		}
 	}
-	t.Cleanup(func() { w.stop() })
+	w.root.Cleanup(func() { w.stop() })
 }
 
 // startOperator plays the operator: a VirtualNamespace becomes a host namespace, and ends
@@ -282,4 +283,11 @@ func want(ok bool, format string, args ...any) error {
 		return nil
 	}
 	return fmt.Errorf(format, args...)
+}
+
+// open has a virtual namespace's host namespace made, with a Service that asks for it.
+func (w *world) open(t testing.TB, ns string) {
+	t.Helper()
+	create(t, w.virtual.Client, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "opens"}, Spec: corev1.ServiceSpec{ClusterIP: "None"}})
+	await[corev1.Service](t, w.host.Client, platformv1alpha1.HostNamespace(w.vc, ns), "opens", nil)
 }

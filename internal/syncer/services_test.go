@@ -1,0 +1,144 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package syncer
+
+import (
+	"context"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
+)
+
+func simpleService(namespace, name string) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": name}, Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}},
+	}
+}
+
+func serviceAllocated(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "allocated")
+	virtual := simpleService(ns, "web")
+	virtual.Spec.Type = corev1.ServiceTypeNodePort
+
+	// What admission does.
+	request, answered := context.WithCancel(t.Context())
+	host, err := w.syncer.AllocateService(request, virtual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	virtual.Spec.ClusterIP, virtual.Spec.ClusterIPs = host.Spec.ClusterIP, host.Spec.ClusterIPs
+	virtual.Spec.Ports[0].NodePort = host.Spec.Ports[0].NodePort
+	create(t, w.virtual.Client, virtual)
+	answered()
+
+	again, err := w.syncer.AllocateService(t.Context(), virtual)
+	if err != nil || again.UID != host.UID {
+		t.Errorf("a second attempt gives %v, %v; want the same Service", again, err)
+	}
+	update(t, w.virtual.Client, virtual, func() {
+		virtual.Spec.Ports = append(virtual.Spec.Ports, corev1.ServicePort{Name: "more", Port: 81, Protocol: corev1.ProtocolTCP})
+	})
+	await(t, w.host.Client, hostNS, "web", func(s *corev1.Service) error {
+		return want(s.UID == host.UID && len(s.Spec.Ports) == 2, "host Service %s has %d ports", s.UID, len(s.Spec.Ports))
+	})
+	held := await(t, w.virtual.Client, ns, "web", func(s *corev1.Service) error {
+		onHost := &corev1.Service{}
+		if err := w.host.Client.Get(t.Context(), client.ObjectKey{Namespace: hostNS, Name: "web"}, onHost); err != nil {
+			return err
+		}
+		return want(len(s.Spec.Ports) == 2 && s.Spec.Ports[1].NodePort == onHost.Spec.Ports[1].NodePort,
+			"node ports are %v, on the host %v", s.Spec.Ports, onHost.Spec.Ports)
+	})
+	// As admission adds it.
+	update(t, w.virtual.Client, held, func() { held.Finalizers = []string{platformv1alpha1.FinalizerHost} })
+	if err := w.virtual.Client.Delete(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, w.virtual.Client, &corev1.Service{}, ns, "web")
+	gone(t, w.host.Client, &corev1.Service{}, hostNS, "web")
+}
+
+func serviceNeverCreated(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "never-created")
+	w.open(t, ns)
+	request, answered := context.WithCancel(t.Context())
+	if _, err := w.syncer.AllocateService(request, simpleService(ns, "web")); err != nil {
+		t.Fatal(err)
+	}
+	answered() // with an error: something after our admission refused it
+	gone(t, w.host.Client, &corev1.Service{}, hostNS, "web")
+
+	own, err := w.syncer.AllocateService(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes"}})
+	if own != nil || err != nil {
+		t.Errorf("default/kubernetes gives %v, %v; want nothing", own, err)
+	}
+}
+
+func serviceHeals(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "heals")
+	virtual := simpleService(ns, "web")
+	create(t, w.virtual.Client, virtual)
+	host := await[corev1.Service](t, w.host.Client, hostNS, "web", nil)
+	if host.Spec.ClusterIP != virtual.Spec.ClusterIP {
+		t.Errorf("host has %s, virtual %s", host.Spec.ClusterIP, virtual.Spec.ClusterIP)
+	}
+	if err := w.host.Client.Delete(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	await(t, w.host.Client, hostNS, "web", func(s *corev1.Service) error {
+		return want(s.UID != host.UID && s.Spec.ClusterIP == virtual.Spec.ClusterIP, "not made again")
+	})
+}
+
+func serviceMirrored(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "charts-service")
+	w.open(t, ns)
+	host := simpleService(hostNS, "db")
+	create(t, w.host.Client, host)
+	virtual := await[corev1.Service](t, w.virtual.Client, ns, "db", nil)
+	if virtual.Spec.ClusterIP != host.Spec.ClusterIP || !mirrored(virtual) {
+		t.Errorf("the mirror is at %s with labels %v, want %s", virtual.Spec.ClusterIP, virtual.Labels, host.Spec.ClusterIP)
+	}
+	update(t, w.host.Client, host, func() { host.Spec.Selector["more"] = "yes" })
+	await(t, w.virtual.Client, ns, "db", func(s *corev1.Service) error {
+		return want(s.Spec.Selector["more"] == "yes", "selector is %v", s.Spec.Selector)
+	})
+	if err := w.host.Client.Delete(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, w.virtual.Client, &corev1.Service{}, ns, "db")
+}
+
+func slicesFollow(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "slices")
+	service := simpleService(ns, "outside")
+	service.Spec.Selector = nil
+	create(t, w.virtual.Client, service)
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: ns, Name: "outside-1", Labels: map[string]string{discoveryv1.LabelServiceName: "outside"}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"}}},
+		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("http"), Port: ptr.To(int32(8080))}},
+	}
+	create(t, w.virtual.Client, slice)
+	host := await[discoveryv1.EndpointSlice](t, w.host.Client, hostNS, "outside-1", nil)
+	if host.Labels[discoveryv1.LabelServiceName] != "outside" || host.Labels[discoveryv1.LabelManagedBy] != managedBy {
+		t.Errorf("labels on the host are %v", host.Labels)
+	}
+	update(t, w.virtual.Client, slice, func() { slice.Endpoints[0].Addresses = []string{"192.0.2.2"} })
+	await(t, w.host.Client, hostNS, "outside-1", func(s *discoveryv1.EndpointSlice) error {
+		return want(s.Endpoints[0].Addresses[0] == "192.0.2.2", "host has %v", s.Endpoints)
+	})
+	if err := w.virtual.Client.Delete(t.Context(), slice); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, w.host.Client, &discoveryv1.EndpointSlice{}, hostNS, "outside-1")
+}
