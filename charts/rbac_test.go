@@ -6,10 +6,14 @@ package charts_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,9 +26,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/yaml"
 
+	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
+	helmv1beta1 "github.com/skerry-platform/skerry/api/helm.crossplane.io/v1beta1"
+	helmmv1beta1 "github.com/skerry-platform/skerry/api/helm.m.crossplane.io/v1beta1"
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/claim"
 	"github.com/skerry-platform/skerry/internal/etcd/etcdtest"
+	"github.com/skerry-platform/skerry/internal/gitops"
+	"github.com/skerry-platform/skerry/internal/helm"
 	"github.com/skerry-platform/skerry/internal/register"
+	"github.com/skerry-platform/skerry/internal/repo"
 	"github.com/skerry-platform/skerry/internal/status"
 	"github.com/skerry-platform/skerry/internal/testenv"
 	"github.com/skerry-platform/skerry/internal/vcluster"
@@ -44,7 +55,7 @@ const (
 // TestRightsAreEnoughAndNoMore installs the chart's roles, lets the operator make a virtual cluster
 // and a host namespace with nothing but these, and asks what each identity may do then.
 func TestRightsAreEnoughAndNoMore(t *testing.T) {
-	env := testenv.Start(t)
+	env := testenv.Start(t, testenv.WithScheme(helmv1beta1.AddToScheme, helmmv1beta1.AddToScheme, argov1alpha1.AddToScheme))
 	installRights(t, env)
 	runAsOperator(t, env)
 	vc := &v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "bay"}}
@@ -161,26 +172,66 @@ func installRights(t *testing.T, env *testenv.Env) {
 	}
 }
 
-// runAsOperator starts stations 4 and 5 as the operator's ServiceAccount.
+// started follows the manager's log: which controllers have begun to watch, and which have all
+// that they watch. One that may not watch something never gets there.
+type started struct {
+	mu               sync.Mutex
+	watches, working map[string]bool
+}
+
+func (s *started) line(_, args string) {
+	_, rest, found := strings.Cut(args, `"controller"="`)
+	if !found {
+		return
+	}
+	name, _, _ := strings.Cut(rest, `"`)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watches[name] = true
+	if strings.Contains(args, `"msg"="Starting workers"`) {
+		s.working[name] = true
+	}
+}
+
+func (s *started) all(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.watches) < 10 || len(s.watches) != len(s.working) {
+		return fmt.Errorf("of the controllers %v only %v could read all that they watch",
+			slices.Sorted(maps.Keys(s.watches)), slices.Sorted(maps.Keys(s.working)))
+	}
+	return nil
+}
+
+// runAsOperator starts the stations of the operator as its ServiceAccount.
 func runAsOperator(t *testing.T, env *testenv.Env) {
 	t.Helper()
 	config := rest.CopyConfig(env.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: operator}
-	secrets := cache.ByObject{Namespaces: map[string]cache.Config{"argocd": {}}}
+	begun := &started{watches: map[string]bool{}, working: map[string]bool{}}
+	argocd := cache.ByObject{Namespaces: map[string]cache.Config{"argocd": {}}}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: env.Scheme, Metrics: server.Options{BindAddress: "0"}, Logger: logr.Discard(),
-		Cache:  cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: secrets}},
-		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		Scheme: env.Scheme, Metrics: server.Options{BindAddress: "0"}, Logger: funcr.New(begun.line, funcr.Options{}),
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: argocd, &argov1alpha1.Application{}: argocd, &argov1alpha1.AppProject{}: argocd,
+		}},
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	etcd := etcdtest.Start(t)
-	if err := vcluster.SetupWithManager(mgr, vcluster.Options{Etcd: etcd.Admin(), EtcdTLSDir: etcd.Dir}); err != nil {
-		t.Fatal(err)
-	}
-	if err := register.SetupWithManager(mgr, register.Options{}); err != nil {
-		t.Fatal(err)
+	for _, err := range []error{
+		claim.SetupWithManager(mgr, claim.Options{DemoImage: "demo"}),
+		repo.SetupWithManager(mgr, repo.Options{}),
+		vcluster.SetupWithManager(mgr, vcluster.Options{Etcd: etcd.Admin(), EtcdTLSDir: etcd.Dir}),
+		register.SetupWithManager(mgr, register.Options{}),
+		gitops.SetupWithManager(mgr, gitops.Options{}),
+		helm.SetupWithManager(mgr, helm.Options{}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -191,6 +242,7 @@ func runAsOperator(t *testing.T, env *testenv.Env) {
 			t.Errorf("the operator stopped: %v", err)
 		}
 	})
+	testenv.Eventually(t, begun.all)
 }
 
 // as is a client with nothing but the user's rights.
