@@ -23,7 +23,12 @@ type Error struct {
 	Message string
 	// Hint is the way out.
 	Hint string
+	// Err is set when it is the cluster that said no, so that trying again may help.
+	Err error
 }
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
 
 // Error is one line: where in the Application, what is wrong, where it is said.
 func (e *Error) Error() string {

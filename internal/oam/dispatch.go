@@ -1,0 +1,171 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oam
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/skerry-platform/skerry/internal/apply"
+	"github.com/skerry-platform/skerry/internal/oam/render"
+)
+
+// dispatched is what became of one component in a reconcile.
+type dispatched struct {
+	health render.ComponentHealth
+	// waiting names the components that must be healthy first; the component itself
+	// is then left as it is.
+	waiting []string
+	// err is why it could not be applied.
+	err error
+}
+
+// dispatch brings the components to the cluster in order. A component waits until those
+// that it depends on are healthy. One that is refused does not stop the others.
+func (r *reconciler) dispatch(ctx context.Context, run *run) {
+	run.components = make(map[string]*dispatched, len(run.result.Components))
+	for _, c := range run.result.Components {
+		d := &dispatched{}
+		run.components[c.Name] = d
+		for _, dep := range c.DependsOn {
+			if !run.components[dep].health.Healthy {
+				d.waiting = append(d.waiting, dep)
+			}
+		}
+		if len(d.waiting) > 0 {
+			// What is there from before keeps its health.
+			live, err := r.readAll(ctx, c, r.live.get)
+			if err == nil {
+				d.health = health(c, live)
+			}
+			d.health.Healthy = false
+			continue
+		}
+		d.health, d.err = r.dispatchComponent(ctx, run, c)
+		if d.err != nil {
+			d.health.Healthy = false
+		}
+	}
+}
+
+// dispatchComponent applies a component unless all of its objects are in the cluster as they
+// were right after they were last applied, and returns its health.
+func (r *reconciler) dispatchComponent(ctx context.Context, run *run, c *render.Component) (render.ComponentHealth, error) {
+	for _, o := range c.Objects {
+		if err := r.live.watch(o.GroupVersionKind()); err != nil {
+			return render.ComponentHealth{}, err
+		}
+	}
+	live, err := r.readAll(ctx, c, r.live.get)
+	if err != nil {
+		return render.ComponentHealth{}, err
+	}
+	if run.memory.unchanged(c.Name, run.key, live) {
+		return health(c, live), nil
+	}
+	if err := r.applyComponent(ctx, run, c); err != nil {
+		return health(c, live), err
+	}
+	// What was just written may not have reached the watch.
+	if live, err = r.readAll(ctx, c, r.live.getDirect); err != nil {
+		return render.ComponentHealth{}, err
+	}
+	run.memory.remember(c.Name, run.key, live)
+	return health(c, live), nil
+}
+
+func (r *reconciler) applyComponent(ctx context.Context, run *run, c *render.Component) error {
+	objects := c.Unstructured()
+	for _, o := range objects {
+		if err := r.mayApply(ctx, run, o); err != nil {
+			return err
+		}
+	}
+	wanted := apply.Union(run.inventory.entries(), apply.Of(objects...))
+	if err := r.save(ctx, run.app, run.inventory, wanted, nil, sources(run.result)); err != nil {
+		return err
+	}
+	_, err := r.applier.Apply(ctx, objects...)
+	return err
+}
+
+// mayApply refuses to take over an object of somebody else: of another Application, or
+// one that was there before and is of none.
+func (r *reconciler) mayApply(ctx context.Context, run *run, o *unstructured.Unstructured) error {
+	live, err := r.live.getDirect(ctx, o)
+	if err != nil || live == nil {
+		return err
+	}
+	switch of := owner(live); {
+	case of == client.ObjectKeyFromObject(run.app):
+		return nil
+	case of.Name != "":
+		return fmt.Errorf("%s %s belongs to Application %s; give one of the two another name", o.GetKind(), o.GetName(), of)
+	case run.inventory.entries().Contains(apply.EntryOf(o)):
+		return nil
+	}
+	return fmt.Errorf("%s %s already exists and belongs to no Application; delete it or give the component another name", o.GetKind(), o.GetName())
+}
+
+// prune deletes what is in the inventory and not wanted, and returns what is still there.
+// Objects that another Application has taken since are only forgotten.
+func (r *reconciler) prune(ctx context.Context, app types.NamespacedName, inv, wanted apply.Inventory) (apply.Inventory, error) {
+	ours := apply.Inventory{}
+	for _, e := range apply.Difference(inv, wanted) {
+		o := e.Object()
+		if _, err := r.mapper.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version); err != nil {
+			ours = append(ours, e) // Prune knows what an unserved kind means
+			continue
+		}
+		if err := r.live.watch(o.GroupVersionKind()); err != nil {
+			return inv, err
+		}
+		live, err := r.live.getDirect(ctx, o)
+		if err != nil {
+			return inv, err
+		}
+		if live == nil || owner(live).Name != "" && owner(live) != app {
+			continue
+		}
+		ours = append(ours, e)
+	}
+	return r.applier.Prune(ctx, ours, wanted)
+}
+
+// names lists objects for a message.
+func names(inv apply.Inventory) string {
+	texts := make([]string, 0, len(inv))
+	for _, e := range inv {
+		texts = append(texts, e.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+type reader func(context.Context, *unstructured.Unstructured) (*unstructured.Unstructured, error)
+
+// readAll returns the live objects of a component, in order; nil where there is none.
+func (r *reconciler) readAll(ctx context.Context, c *render.Component, get reader) ([]*unstructured.Unstructured, error) {
+	out := make([]*unstructured.Unstructured, len(c.Objects))
+	for i, o := range c.Objects {
+		live, err := get(ctx, o.Unstructured)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = live
+	}
+	return out, nil
+}
+
+func health(c *render.Component, live []*unstructured.Unstructured) render.ComponentHealth {
+	at := map[*unstructured.Unstructured]*unstructured.Unstructured{}
+	for i, o := range c.Objects {
+		at[o.Unstructured] = live[i]
+	}
+	return c.Health(func(o *unstructured.Unstructured) *unstructured.Unstructured { return at[o] })
+}

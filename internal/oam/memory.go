@@ -1,0 +1,96 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oam
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/skerry-platform/skerry/internal/oam/render"
+)
+
+// memory saves work between reconciles: rendering again what has not changed, and
+// asking the API server to apply what is as it was applied. Losing it costs time only.
+type memory struct {
+	mu   sync.Mutex
+	apps map[types.NamespacedName]*appMemory
+}
+
+// appMemory is used by one reconcile at a time.
+type appMemory struct {
+	// key says what result was rendered from.
+	key    string
+	result *render.Result
+	// applied, by component: the key that it was applied for, and the objects'
+	// fingerprints right after.
+	applied map[string]appliedAs
+}
+
+type appliedAs struct {
+	key          string
+	fingerprints []string
+}
+
+func newMemory() *memory { return &memory{apps: map[types.NamespacedName]*appMemory{}} }
+
+func (m *memory) of(app types.NamespacedName) *appMemory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.apps[app] == nil {
+		m.apps[app] = &appMemory{applied: map[string]appliedAs{}}
+	}
+	return m.apps[app]
+}
+
+func (m *memory) forget(app types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.apps, app)
+}
+
+func (m *appMemory) unchanged(component, key string, live []*unstructured.Unstructured) bool {
+	as, ok := m.applied[component]
+	if !ok || as.key != key || len(as.fingerprints) != len(live) {
+		return false
+	}
+	for i, o := range live {
+		if o == nil || !o.GetDeletionTimestamp().IsZero() || fingerprint(o) != as.fingerprints[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *appMemory) remember(component, key string, live []*unstructured.Unstructured) {
+	as := appliedAs{key: key}
+	for _, o := range live {
+		if o == nil {
+			delete(m.applied, component)
+			return
+		}
+		as.fingerprints = append(as.fingerprints, fingerprint(o))
+	}
+	m.applied[component] = as
+}
+
+// fingerprint is a hash of an object without what changes by itself: its status and
+// the API server's own metadata.
+func fingerprint(o *unstructured.Unstructured) string {
+	content := make(map[string]any, len(o.Object))
+	for k, v := range o.Object {
+		if k != "status" && k != "metadata" {
+			content[k] = v
+		}
+	}
+	raw, err := json.Marshal([]any{content, o.GetUID(), o.GetLabels(), o.GetAnnotations(), o.GetFinalizers(), o.GetOwnerReferences()})
+	if err != nil {
+		return "" // equal to no fingerprint that was remembered from a readable object
+	}
+	sum := sha256.Sum256(raw)
+	return string(sum[:])
+}

@@ -1,0 +1,119 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oam
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
+	"github.com/skerry-platform/skerry/internal/oam/render"
+)
+
+// render decides what is to run: the Application as it is now or, when that cannot be
+// rendered, the last version on record. run.refused then says what is wrong.
+func (r *reconciler) render(ctx context.Context, run *run) error {
+	_, run.unparsed = render.Parse(run.app, r.cluster)
+	if run.unparsed == nil {
+		err := r.renderCurrent(ctx, run)
+		if !isRefusal(err) {
+			return err
+		}
+		run.refused = err
+	} else {
+		run.refused = run.unparsed
+	}
+	if run.app.Status.LatestRevision == nil {
+		return nil
+	}
+	return r.renderRecorded(ctx, run, *run.app.Status.LatestRevision)
+}
+
+func (r *reconciler) renderCurrent(ctx context.Context, run *run) error {
+	defs, err := r.definitions(ctx, run.app.Namespace)
+	if err != nil {
+		return err
+	}
+	run.definitions = used(run.app, defs)
+	rev, err := r.nextRevision(ctx, run.app, run.definitions)
+	if err != nil {
+		return err
+	}
+	result, key, err := r.rendered(run, run.app, defs, rev)
+	if err != nil {
+		return err
+	}
+	run.result, run.key, run.revision = result, key, rev
+	return nil
+}
+
+// renderRecorded renders a version on record, so that it keeps running. When even that
+// does not work, nothing is touched.
+func (r *reconciler) renderRecorded(ctx context.Context, run *run, rev oamv1.Revision) error {
+	app, defs, err := r.recorded(ctx, run.app, rev)
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	result, key, err := r.rendered(run, app, defs, rev)
+	if isRefusal(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	run.result, run.key, run.revision = result, key, rev
+	return nil
+}
+
+// rendered renders, or returns what was rendered from the same input before.
+func (r *reconciler) rendered(run *run, app *oamv1.Application, defs render.Definitions, rev oamv1.Revision) (*render.Result, string, error) {
+	key, err := keyOf(app, rev)
+	if err != nil {
+		return nil, "", err
+	}
+	if run.memory.key == key && run.memory.result != nil {
+		return run.memory.result, key, nil
+	}
+	result, err := render.Render(render.Input{
+		Application: app, Definitions: defs, Cluster: r.cluster, ClusterVersion: r.version, Revision: rev, Namespaced: r.namespaced,
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("rendering Application %s: %w", client.ObjectKeyFromObject(app), err)
+	}
+	run.memory.key, run.memory.result = key, result
+	return result, key, nil
+}
+
+// keyOf says what a render depends on that may change: the revision's content, and
+// the labels and annotations that templates see.
+func keyOf(app *oamv1.Application, rev oamv1.Revision) (string, error) {
+	raw, err := json.Marshal([]any{rev, app.Labels, app.Annotations})
+	if err != nil {
+		return "", fmt.Errorf("hashing Application %s: %w", client.ObjectKeyFromObject(app), err)
+	}
+	sum := sha256.Sum256(raw)
+	return string(sum[:]), nil
+}
+
+// isRefusal tells an Application that is wrong from a cluster that does not answer.
+func isRefusal(err error) bool {
+	var refused *render.Error
+	return errors.As(err, &refused)
+}
+
+// namespaced asks the API server about a kind.
+func (r *reconciler) namespaced(gvk schema.GroupVersionKind) (bool, error) {
+	mapping, err := r.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return false, err
+	}
+	return mapping.Scope.Name() == meta.RESTScopeNameNamespace, nil
+}
