@@ -23,11 +23,12 @@ import (
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 	"github.com/skerry-platform/skerry/internal/gitops"
+	"github.com/skerry-platform/skerry/internal/repo/gitserver"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
 func TestDelivery(t *testing.T) {
-	w := newWorld(t, true)
+	w := twoClusters(t)
 	first := w.push(map[string]string{path + "/a.yaml": configMap("a", "one"), path + "/deeper/c.yaml": configMap("c", "not read")})
 	w.deliver()
 	app := w.awaitSynced(first)
@@ -142,7 +143,7 @@ func TestABadManifestAppliesNothing(t *testing.T) {
 		typ     string
 		want    []string
 	}{
-		"no YAML":                {"a: [\n", argov1alpha1.ConditionComparisonError, []string{path + "/b.yaml:2", "no YAML"}},
+		"no YAML":                {"a: [\n", argov1alpha1.ConditionComparisonError, []string{path + "/b.yaml:", "no YAML"}},
 		"no kind":                {"apiVersion: v1\nmetadata: {name: x}\n", argov1alpha1.ConditionComparisonError, []string{path + "/b.yaml:1", "kind: a text is expected"}},
 		"unknown kind":           {"apiVersion: v1\nkind: Nonsense\nmetadata: {name: x}\n", argov1alpha1.ConditionComparisonError, []string{path + "/b.yaml:1", "does not serve Nonsense"}},
 		"refused by the cluster": {"---\napiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 70000}]}\n", argov1alpha1.ConditionSyncError, []string{path + "/b.yaml:2", "Service " + w.target + "/x", "spec.ports[0].port"}},
@@ -264,7 +265,7 @@ func TestByHand(t *testing.T) {
 	w.edit(func(a *argov1alpha1.Application) {
 		a.Annotations = map[string]string{argov1alpha1.AnnotationRefresh: argov1alpha1.RefreshNormal}
 	})
-	app = w.await(func(a *argov1alpha1.Application) error {
+	w.await(func(a *argov1alpha1.Application) error {
 		if a.Status.Sync.Revision != second || a.Status.Sync.Status != argov1alpha1.SyncStatusOutOfSync || a.Annotations[argov1alpha1.AnnotationRefresh] != "" {
 			return errors.New("it should be OutOfSync at " + second)
 		}
@@ -301,6 +302,37 @@ func TestByHand(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// An engine that was killed between writing the inventory and the end of a sync left an
+// object that no revision has any more; the next engine finds it in the inventory.
+func TestARestartGoesOnWhereItStopped(t *testing.T) {
+	w := newWorld(t, true)
+	first := w.push(map[string]string{path + "/a.yaml": configMap("a", "one")})
+	w.awaitDelivered(first)
+	w.stopEngine()
+
+	ghost := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "ghost", "namespace": w.target},
+		"data": map[string]any{"value": "boo"},
+	}}
+	if err := w.dest.Client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(ghost), client.FieldOwner("argocd-controller")); err != nil {
+		t.Fatal(err)
+	}
+	w.edit(func(a *argov1alpha1.Application) {
+		a.Status.Resources = append(a.Status.Resources, argov1alpha1.ResourceStatus{Version: "v1", Kind: "ConfigMap", Namespace: w.target, Name: "ghost"})
+		a.Status.OperationState.Phase, a.Status.OperationState.FinishedAt = argov1alpha1.OperationRunning, nil
+	})
+	second := w.push(map[string]string{path + "/a.yaml": configMap("a", "two")})
+	w.startEngine()
+	app := w.awaitSynced(second)
+	if len(app.Status.Resources) != 1 {
+		t.Errorf("resources = %+v, want a alone", app.Status.Resources)
+	}
+	err := w.dest.Client.Get(t.Context(), client.ObjectKeyFromObject(ghost), ghost)
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("the object of the interrupted sync is still there (%v)", err)
+	}
 }
 
 func TestHealthClimbs(t *testing.T) {
@@ -412,7 +444,7 @@ func TestWebhookRefusesWhatIsNotSigned(t *testing.T) {
 		"wrong signature": {"POST", "sha256=00", "{}", http.StatusForbidden},
 		"sha1":            {"POST", "sha1=", "{}", http.StatusForbidden},
 		"GET":             {"GET", "", "", http.StatusMethodNotAllowed},
-		"not running":     {"POST", "sha256=9b3b2d2c", "{}", http.StatusForbidden},
+		"not running":     {"POST", gitserver.Sign([]byte("key"), []byte("{}")), "{}", http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,31 +54,34 @@ type world struct {
 	target string // namespace on the destination
 	git    string
 	work   string // a person's clone
+
+	hook       *httptest.Server
+	stopEngine func()
 }
 
 // newWorld starts everything but the Application. webhook false: pushes are told to nobody.
+// The destination is the host's own API server, reached through a cluster Secret as any
+// other; twoClusters starts a second one.
 func newWorld(t *testing.T, webhook bool) *world {
 	t.Helper()
-	scheme := testenv.WithScheme(argov1alpha1.AddToScheme)
-	w := &world{t: t, host: testenv.Start(t, scheme), dest: testenv.StartOwn(t, scheme)}
+	host := testenv.Start(t, testenv.WithScheme(argov1alpha1.AddToScheme))
+	return newWorldOf(t, webhook, host, host)
+}
+
+func twoClusters(t *testing.T) *world {
+	t.Helper()
+	return newWorldOf(t, true, testenv.Start(t, testenv.WithScheme(argov1alpha1.AddToScheme)), testenv.StartOwn(t))
+}
+
+func newWorldOf(t *testing.T, webhook bool, host, dest *testenv.Env) *world {
+	t.Helper()
+	w := &world{t: t, host: host, dest: dest}
 	w.ns, w.target = w.host.Namespace(t), w.dest.Namespace(t)
+	// The receiver outlives an engine, as an operator's Service does.
+	w.hook = httptest.NewServer(nil)
+	t.Cleanup(w.hook.Close)
+	w.startEngine()
 	ctx, cancel := context.WithCancel(t.Context())
-
-	mgr, err := ctrl.NewManager(w.host.Config, ctrl.Options{
-		Scheme: w.host.Scheme, Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard(),
-		Cache: cache.Options{DefaultNamespaces: map[string]cache.Config{w.ns: {}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	hook := gitops.NewWebhook(func(context.Context) ([]byte, error) { return []byte("key"), nil })
-	receiver := httptest.NewServer(hook)
-	t.Cleanup(receiver.Close)
-	err = gitops.SetupWithManager(mgr, gitops.Options{Namespace: w.ns, Webhook: hook, CacheDir: t.TempDir(), DeletionPatience: 2 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-
 	secrets := t.TempDir()
 	for name, content := range map[string]string{"username": "admin", "password": "secret", "key": "key"} {
 		if err := os.WriteFile(filepath.Join(secrets, name), []byte(content), 0o600); err != nil {
@@ -91,22 +95,47 @@ func newWorld(t *testing.T, webhook bool) *world {
 	w.git = "http://" + l.Addr().String()
 	opts := gitserver.Options{Listener: l, DataDir: t.TempDir(), CredentialsDir: secrets, WebhookSecretFile: filepath.Join(secrets, "key"), Log: logr.Discard()}
 	if webhook {
-		opts.WebhookURL = receiver.URL
+		opts.WebhookURL = w.hook.URL
 	}
-	served := make(chan error, 2)
+	served := make(chan error, 1)
 	go func() { served <- gitserver.Run(ctx, opts) }()
-	go func() { served <- mgr.Start(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		for range 2 {
-			if err := <-served; err != nil {
-				t.Errorf("stopping: %v", err)
-			}
+		if err := <-served; err != nil {
+			t.Errorf("stopping the Git server: %v", err)
 		}
 	})
 	w.createRepository()
 	w.createArgoObjects()
 	return w
+}
+
+// startEngine runs the engine until stopEngine or the test's end.
+func (w *world) startEngine() {
+	w.t.Helper()
+	mgr, err := ctrl.NewManager(w.host.Config, ctrl.Options{
+		Scheme: w.host.Scheme, Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard(),
+		Cache: cache.Options{DefaultNamespaces: map[string]cache.Config{w.ns: {}}},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	hook := gitops.NewWebhook(func(context.Context) ([]byte, error) { return []byte("key"), nil })
+	w.hook.Config.Handler = hook
+	err = gitops.SetupWithManager(mgr, gitops.Options{Namespace: w.ns, Webhook: hook, CacheDir: w.t.TempDir(), DeletionPatience: 2 * time.Second})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	stopped := make(chan error, 1)
+	go func() { stopped <- mgr.Start(ctx) }()
+	w.stopEngine = sync.OnceFunc(func() {
+		cancel()
+		if err := <-stopped; err != nil {
+			w.t.Errorf("stopping the engine: %v", err)
+		}
+	})
+	w.t.Cleanup(w.stopEngine)
 }
 
 func (w *world) repoURL() string { return w.git + "/skerry/shop-gitops.git" }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
@@ -99,14 +100,23 @@ func splitDocuments(content string) ([]document, error) {
 	}
 }
 
+// parseYAML reads YAML or JSON as the API server does: whole numbers stay whole.
+func parseYAML(text string) (content any, err error) {
+	data, err := yaml.YAMLToJSON([]byte(text))
+	if err == nil {
+		err = json.Unmarshal(data, &content)
+	}
+	return content, err
+}
+
 // yamlLine finds the line in a message of the YAML parser.
 var yamlLine = regexp.MustCompile(`line (\d+)`)
 
 // parseDocument reads one document: one object, a List of objects, or nothing but comments.
 func parseDocument(file string, doc document) ([]manifest, error) {
 	at := fmt.Sprintf("%s:%d", file, doc.Line)
-	var content any
-	if err := yaml.Unmarshal([]byte(doc.Text), &content); err != nil {
+	content, err := parseYAML(doc.Text)
+	if err != nil {
 		message := strings.TrimPrefix(err.Error(), "error converting YAML to JSON: ")
 		if m := yamlLine.FindStringSubmatch(message); m != nil {
 			n, _ := strconv.Atoi(m[1])

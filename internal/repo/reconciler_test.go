@@ -243,20 +243,20 @@ func TestCreateFillAndRegister(t *testing.T) {
 func TestAPersonsEditWins(t *testing.T) {
 	p := newPlatform(t)
 	first := "name: shop\nreplicas: 1\nimage: one\n\ncomponents:\n- web\n"
-	obj := p.await(p.apply("shop", gitops(first)), "Available", "ReconcileSuccess")
+	p.await(p.apply("shop", gitops(first)), "Available", "ReconcileSuccess")
 
 	p.edit(p.clone("shop"), file, strings.Replace(first, "replicas: 1", "replicas: 5", 1))
 	p.edit(p.clone("shop"), "notes.md", "mine\n")
 
 	t.Log("The platform adds a component: both changes stay.")
 	second := first + "- db\n"
-	obj = p.await(p.apply("shop", gitops(second)), "Available", "ReconcileSuccess")
+	p.await(p.apply("shop", gitops(second)), "Available", "ReconcileSuccess")
 	merged := strings.Replace(second, "replicas: 1", "replicas: 5", 1)
 	p.wantFiles("shop", map[string]string{file: merged, "notes.md": "mine\n"})
 
 	t.Log("The platform changes the line that the person changed: the person's stays, and a condition says so.")
 	third := strings.Replace(second, "replicas: 1", "replicas: 2", 1)
-	obj = p.await(p.apply("shop", gitops(third)), "Available", "MergeConflict")
+	obj := p.await(p.apply("shop", gitops(third)), "Available", "MergeConflict")
 	p.wantFiles("shop", map[string]string{file: merged, "notes.md": "mine\n"})
 	if c := status.Get(obj.Status.Conditions, "Synced"); !strings.Contains(c.Message, file) {
 		t.Errorf("the message %q does not name %s", c.Message, file)
