@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
@@ -76,7 +77,7 @@ func readClaim(text []byte, namespace string) (client.Object, error) {
 		return nil, fmt.Errorf("%s %s is not a claim; there are ApplicationClaim and VClusterEnvironmentClaim of %s",
 			kind.APIVersion, kind.Kind, v1alpha1.GroupVersion)
 	}
-	if err := yaml.UnmarshalStrict(text, claim); err != nil {
+	if err := decodeStrictly(text, claim); err != nil {
 		return nil, err
 	}
 	if namespace != "" {
@@ -88,6 +89,16 @@ func readClaim(text []byte, namespace string) (client.Object, error) {
 		}
 	}
 	return claim, nil
+}
+
+// decodeStrictly refuses unknown fields by their path, and repeated ones.
+func decodeStrictly(text []byte, into any) error {
+	raw, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return err
+	}
+	strict, err := kjson.UnmarshalStrict(raw, into)
+	return errors.Join(append(strict, err)...)
 }
 
 // printDocuments writes objects as a person would write them.

@@ -238,11 +238,12 @@ func told(w io.Writer, claim *v1alpha1.ApplicationClaim) error {
 	if s := claim.Status.Stages; len(s) > 0 {
 		total = fmt.Sprintf(", %.1f s after it was asked for", totalTime(s).Seconds())
 	}
-	_, err := fmt.Fprintf(w, `%[1]s is ready%[2]s.
-  answers at  %[3]s (inside its virtual cluster)
-  change it   git clone $(skerry repo clone-url %[1]s --gitops)
-  look inside skerry connect %[1]s -- get all
-  check it    skerry verify %[1]s
-`, claim.Name, total, claim.Status.Application.Endpoint)
-	return err
+	say(w, "%s is ready%s.", claim.Name, total)
+	if a := claim.Status.Application; a != nil {
+		say(w, "  answers at  %s (inside its virtual cluster)", a.Endpoint)
+	}
+	say(w, "  change it   git clone $(skerry repo clone-url %s --gitops)", claim.Name)
+	say(w, "  look inside skerry connect %s -- get all", claim.Name)
+	say(w, "  check it    skerry verify %s", claim.Name)
+	return nil
 }
