@@ -24,7 +24,6 @@ package gitops
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,10 +69,8 @@ type Options struct {
 // SetupWithManager adds the engine to the manager.
 func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	opts = withDefaults(opts)
-	if opts.CacheDir != "" {
-		if err := os.MkdirAll(opts.CacheDir, 0o700); err != nil {
-			return fmt.Errorf("making the folder for clones: %w", err)
-		}
+	if err := prepareCacheDir(opts.CacheDir); err != nil {
+		return err
 	}
 	duration, err := registerMetrics(metrics.Registry)
 	if err != nil {

@@ -268,12 +268,13 @@ func (p *pass) connect(dest *destination) {
 		p.watches.stop()
 	}
 	key := client.ObjectKeyFromObject(p.app)
-	t := p.tracked
+	// The watches outlive this pass, so they hold on to nothing of it.
+	r, t := p.reconciler, p.tracked
 	p.dest, p.comparison = dest, nil
 	p.watches = &watches{app: p.app.Name, dest: dest, log: log.Log.WithName("gitops").WithValues("Application", key), changed: func(drift bool) {
 		if drift {
 			t.drift.Store(true)
 		}
-		p.enqueue(key)
+		r.enqueue(key)
 	}}
 }

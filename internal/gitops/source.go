@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -33,6 +34,9 @@ const (
 	mostManifestBytes = 10 << 20
 	mostManifestFiles = 5000
 )
+
+// clonePattern is how a clone's folder is called.
+const clonePattern = "clone-*"
 
 // fetchedRef is where a fetched revision lies in the clone.
 const fetchedRef = plumbing.ReferenceName("refs/heads/skerry")
@@ -152,11 +156,29 @@ func (r repository) fetch(ctx context.Context, rev revision, cacheDir string) (c
 	return commit, done, nil
 }
 
+// prepareCacheDir makes the folder for clones and removes what a killed engine left in it.
+func prepareCacheDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the folder for clones: %w", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, clonePattern))
+	for _, clone := range left {
+		err = errors.Join(err, os.RemoveAll(clone))
+	}
+	if err != nil {
+		return fmt.Errorf("removing old clones: %w", err)
+	}
+	return nil
+}
+
 func newStorage(cacheDir string) (storage.Storer, func(), error) {
 	if cacheDir == "" {
 		return memory.NewStorage(), func() {}, nil
 	}
-	dir, err := os.MkdirTemp(cacheDir, "clone-*")
+	dir, err := os.MkdirTemp(cacheDir, clonePattern)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a folder for a clone: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -55,6 +56,9 @@ func (l *Local) Ensure(ctx context.Context, r Request) (Remote, error) {
 		Owner: r.Owner, Name: r.Name,
 		Metadata: gitserver.Metadata{ManagedBy: r.ManagedBy, Visibility: r.Visibility, CloneURL: cloneURL},
 	}, &have)
+	if isStatus(err, http.StatusUnprocessableEntity) {
+		return Remote{}, fmt.Errorf("%w: spec.owner, spec.name: %w", errSpec, err)
+	}
 	if err != nil {
 		return Remote{}, fmt.Errorf("creating the repository %s/%s: %w", r.Owner, r.Name, err)
 	}
@@ -107,8 +111,8 @@ func (e *statusError) Error() string {
 }
 
 func isStatus(err error, code int) bool {
-	s, ok := err.(*statusError)
-	return ok && s.code == code
+	var s *statusError
+	return errors.As(err, &s) && s.code == code
 }
 
 // call sends one request of the admin API; in and out are JSON and may be nil.
