@@ -13,11 +13,9 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/compression"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -80,10 +78,33 @@ func layerOf(entries []entry) (v1.Layer, error) {
 }
 
 // openLayer makes a layer of an uncompressed tar. It stays uncompressed: the way to
-// the node is a pipe on the same machine.
-func openLayer(open tarball.Opener) (v1.Layer, error) {
-	return tarball.LayerFromOpener(open, tarball.WithCompression(compression.None), tarball.WithMediaType(types.OCIUncompressedLayer))
+// the node is a pipe on the same machine, and packing takes longer than the way.
+func openLayer(open func() (io.ReadCloser, error)) (v1.Layer, error) {
+	content, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	digest, size, err := v1.SHA256(content)
+	if err != nil {
+		return nil, fmt.Errorf("reading a layer: %w", err)
+	}
+	return &plainLayer{open: open, digest: digest, size: size}, nil
 }
+
+// plainLayer is a v1.Layer whose packed and unpacked forms are the same.
+type plainLayer struct {
+	open   func() (io.ReadCloser, error)
+	digest v1.Hash
+	size   int64
+}
+
+func (l *plainLayer) Digest() (v1.Hash, error)             { return l.digest, nil }
+func (l *plainLayer) DiffID() (v1.Hash, error)             { return l.digest, nil }
+func (l *plainLayer) Compressed() (io.ReadCloser, error)   { return l.open() }
+func (l *plainLayer) Uncompressed() (io.ReadCloser, error) { return l.open() }
+func (l *plainLayer) Size() (int64, error)                 { return l.size, nil }
+func (l *plainLayer) MediaType() (types.MediaType, error)  { return types.OCIUncompressedLayer, nil }
 
 func writeEntries(w io.Writer, entries []entry) error {
 	archive := tar.NewWriter(w)
