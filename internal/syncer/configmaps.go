@@ -41,7 +41,7 @@ func (s *configMaps) down(ctx context.Context, p configMapPair) (reconcile.Resul
 	if err != nil || !wanted {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{}, s.make(ctx, p)
+	return reconcile.Result{}, madeByNow(s.make(ctx, p))
 }
 
 // both follows changes, and removes the host ConfigMap that nothing uses any more.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -40,10 +39,7 @@ func (s *claims) down(ctx context.Context, p claimPair) (reconcile.Result, error
 		s.spaces.ask(p.key.Namespace)
 		return reconcile.Result{}, nil
 	}
-	err := s.make(ctx, p)
-	if apierrors.IsAlreadyExists(err) {
-		return reconcile.Result{}, nil // its event is on the way
-	}
+	err := madeByNow(s.make(ctx, p))
 	if refused(err) {
 		s.events.Eventf(p.virtual, nil, corev1.EventTypeWarning, "HostRefused", "Create", "%s", message(err))
 	}

@@ -128,10 +128,16 @@ func ensureOne[S any, T object[S]](ctx context.Context, t *tenant, sp *space, ke
 	if host != nil {
 		return w.change(ctx, p)
 	}
-	if err := w.make(ctx, p); !apierrors.IsAlreadyExists(err) {
-		return err
+	return madeByNow(w.make(ctx, p))
+}
+
+// madeByNow takes an object that is there already for made: a Pod's and the kind's own
+// controller may both want it, and its event is on the way.
+func madeByNow(err error) error {
+	if apierrors.IsAlreadyExists(err) {
+		return nil
 	}
-	return nil // made a moment ago by the kind's own controller
+	return err
 }
 
 // usedBy watches what uses a kind: a new user brings the object to the host, the last one's end removes it.

@@ -56,7 +56,7 @@ func (s *secrets) down(ctx context.Context, p secretPair) (reconcile.Result, err
 	if err != nil || !wanted {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{}, s.make(ctx, p)
+	return reconcile.Result{}, madeByNow(s.make(ctx, p))
 }
 
 // both follows changes in the direction of the owner.

@@ -34,6 +34,8 @@ func TestSyncer(t *testing.T) {
 		{"a Release that may not be says why", releaseRefused},
 		{"two Releases that want one name", releasesCollide},
 		{"nodes, storage classes and definitions appear", sharedAppear},
+		{"a restart compares everything", restartCompares},
+		{"nothing is written at rest", quietAtRest},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.run(t, w) })
 	}
