@@ -4,6 +4,7 @@
 package gitops
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -71,6 +72,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secret, err := h.secret(r.Context())
+	secret = bytes.TrimSpace(secret) // a key from a file may end with a line end; the sender trims it too
 	if err != nil || len(secret) == 0 {
 		log.FromContext(r.Context()).Error(errors.Join(err, errors.New("no webhook key")), "verifying a push event")
 		http.Error(w, "the webhook's key cannot be read; the operator's log says why", http.StatusServiceUnavailable)
