@@ -37,15 +37,15 @@ func TestMain(m *testing.M) {
 
 // stage is a cluster with the catalog's definitions and a running engine.
 type stage struct {
-	*testing.T
+	testing.TB
 	client.Client
 	namespace string
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	t.Helper()
 	env := testenv.Start(t, testenv.WithScheme(oamv1.AddToScheme))
-	s := &stage{T: t, Client: env.Client, namespace: env.Namespace(t)}
+	s := &stage{TB: t, Client: env.Client, namespace: env.Namespace(t)}
 	s.installCatalog()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

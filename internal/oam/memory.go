@@ -29,6 +29,8 @@ type appMemory struct {
 	// applied, by component: the key that it was applied for, and the objects'
 	// fingerprints right after.
 	applied map[string]appliedAs
+	// succeeded is the revision that has been marked as such.
+	succeeded string
 }
 
 type appliedAs struct {

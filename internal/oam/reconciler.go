@@ -145,8 +145,12 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 		err = r.stages.observe("prune", func() error { return r.collect(ctx, run) })
 	}
 	run.report(r.cluster)
-	if run.refused == nil && app.Status.Phase == oamv1.PhaseRunning {
-		err = errors.Join(err, r.succeeded(ctx, app, run.revision))
+	if run.refused == nil && app.Status.Phase == oamv1.PhaseRunning && run.memory.succeeded != run.revision.Name {
+		serr := r.succeeded(ctx, app, run.revision)
+		if serr == nil {
+			run.memory.succeeded = run.revision.Name
+		}
+		err = errors.Join(err, serr)
 	}
 	return ctrl.Result{RequeueAfter: run.retry()}, err
 }

@@ -114,6 +114,9 @@ func (r *reconciler) record(ctx context.Context, app *oamv1.Application, defs re
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("recording revision %s of Application %s: %w", rev.Name, client.ObjectKeyFromObject(app), err)
 	}
+	if rev.Revision <= int64(limit) {
+		return nil
+	}
 	return r.forgetRevisions(ctx, app, limit)
 }
 

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 )
 
@@ -16,6 +18,21 @@ import (
 type Definitions struct {
 	Components map[string]*oamv1.ComponentDefinition
 	Traits     map[string]*oamv1.TraitDefinition
+}
+
+// NewDefinitions sorts ComponentDefinitions and TraitDefinitions by name, and passes over
+// other objects. Of two with one name the later wins: give vela-system's first.
+func NewDefinitions(objects ...client.Object) Definitions {
+	d := Definitions{Components: map[string]*oamv1.ComponentDefinition{}, Traits: map[string]*oamv1.TraitDefinition{}}
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *oamv1.ComponentDefinition:
+			d.Components[o.Name] = o
+		case *oamv1.TraitDefinition:
+			d.Traits[o.Name] = o
+		}
+	}
+	return d
 }
 
 // definition is what the two kinds of definition have in common.

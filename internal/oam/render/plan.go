@@ -28,6 +28,13 @@ type Plan struct {
 	placed string
 }
 
+// Names end up in label values, of at most 63 characters: the component's as it is, the
+// Application's with "-vN".
+const (
+	mostApplicationName = 56
+	mostComponentName   = 63
+)
+
 // defaultRevisionLimit as in KubeVela.
 const defaultRevisionLimit = 10
 
@@ -38,6 +45,9 @@ func Parse(app *oamv1.Application, cluster string) (*Plan, error) {
 	if w := app.Spec.Workflow; w != nil && (w.Ref != "" || len(w.Steps) > 0) {
 		return nil, &Error{Path: "workflow", Message: "workflows are not part of this version",
 			Hint: "order components with dependsOn and choose the place with a topology policy"}
+	}
+	if len(app.Name) > mostApplicationName {
+		return nil, &Error{Path: "metadata.name", Message: fmt.Sprintf("the name has %d characters; an Application's name may have %d", len(app.Name), mostApplicationName)}
 	}
 	if name := app.Annotations[oamv1.AnnotationCluster]; !here(name, cluster) {
 		return nil, elsewhere("metadata.annotations["+oamv1.AnnotationCluster+"]", name, cluster)
@@ -127,8 +137,14 @@ func (p *Plan) garbageCollect(g *garbageCollect) {
 }
 
 func checkComponents(comps []oamv1.ApplicationComponent, cluster string) error {
+	if len(comps) == 0 {
+		return &Error{Path: "components", Message: "the Application has no components", Hint: "add one, or delete the Application"}
+	}
 	seen := map[string]bool{}
 	for _, c := range comps {
+		if c.Name == "" || len(c.Name) > mostComponentName {
+			return &Error{Component: c.Name, Path: "name", Message: fmt.Sprintf("a component's name has 1 to %d characters", mostComponentName)}
+		}
 		if seen[c.Name] {
 			return &Error{Component: c.Name, Path: "name", Message: "two components have this name"}
 		}

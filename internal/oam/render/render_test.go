@@ -131,15 +131,8 @@ func builtin(t testing.TB) render.Definitions {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defs := render.Definitions{Components: map[string]*oamv1.ComponentDefinition{}, Traits: map[string]*oamv1.TraitDefinition{}}
 	for _, o := range objects {
 		o.SetNamespace("vela-system")
-		switch o := o.(type) {
-		case *oamv1.ComponentDefinition:
-			defs.Components[o.Name] = o
-		case *oamv1.TraitDefinition:
-			defs.Traits[o.Name] = o
-		}
 	}
-	return defs
+	return render.NewDefinitions(objects...)
 }
