@@ -19,7 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
-	"github.com/skerry-platform/skerry/internal/gitops"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
