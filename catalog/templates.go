@@ -4,13 +4,10 @@
 package catalog
 
 import (
-	"archive/zip"
 	"bytes"
 	"embed"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 	"text/template"
@@ -81,31 +78,6 @@ func RenderTemplate(name, application string) (map[string]string, error) {
 		return nil
 	})
 	return out, err
-}
-
-// Source is RenderTemplate for the repository stage: a file system with the files of a source template. data has
-// the key name, the repository's name.
-func Source(template string, data map[string]string) (fs.FS, error) {
-	files, err := RenderTemplate(template, data["name"])
-	if err != nil {
-		return nil, err
-	}
-	// A zip archive is the standard library's file system in memory.
-	var archive bytes.Buffer
-	w := zip.NewWriter(&archive)
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		f, err := w.CreateHeader(&zip.FileHeader{Name: path, Method: zip.Store})
-		if err != nil {
-			return nil, fmt.Errorf("collecting source template %s: %w", template, err)
-		}
-		if _, err := io.WriteString(f, files[path]); err != nil {
-			return nil, fmt.Errorf("collecting source template %s: %w", template, err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("collecting source template %s: %w", template, err)
-	}
-	return zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
 }
 
 func render(path, application string) (string, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/skerry-platform/skerry/internal/claim/request"
 	"github.com/skerry-platform/skerry/internal/cli/tunnel"
@@ -108,7 +109,10 @@ func (o *connectOptions) RunContext(ctx context.Context, name string) error {
 		return fmt.Errorf("getting a certificate for %s in virtual cluster %s: %w", user, t.Name, err)
 	}
 	entry := "skerry-" + name
-	if err := writeContext(file, entry, t, cred); err != nil {
+	cluster := &clientcmdapi.Cluster{
+		Server: "https://" + t.Address, TLSServerName: t.ServerName(), CertificateAuthorityData: t.CA(),
+	}
+	if err := writeContext(file, entry, cluster, cred); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.program.Out, "Wrote context %s into %s: you are %q there, until %s.\n  kubectl --context %s get pods\n",

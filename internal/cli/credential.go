@@ -18,16 +18,13 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-
-	"github.com/skerry-platform/skerry/internal/cli/tunnel"
-
-	corev1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -145,7 +142,7 @@ func issued(ctx context.Context, set kubernetes.Interface, name string) ([]byte,
 
 // writeContext puts cluster, user and context of the given name into the kubeconfig file, makes
 // the file when there is none, and leaves everything else in it as it is.
-func writeContext(file, name string, t *tunnel.Tunnel, cred credential) error {
+func writeContext(file, name string, cluster *clientcmdapi.Cluster, cred credential) error {
 	config, err := clientcmd.LoadFromFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		config, err = clientcmdapi.NewConfig(), os.MkdirAll(filepath.Dir(file), 0o700)
@@ -153,9 +150,7 @@ func writeContext(file, name string, t *tunnel.Tunnel, cred credential) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", file, err)
 	}
-	config.Clusters[name] = &clientcmdapi.Cluster{
-		Server: "https://" + t.Address, TLSServerName: t.ServerName(), CertificateAuthorityData: t.CA(),
-	}
+	config.Clusters[name] = cluster
 	config.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: cred.cert, ClientKeyData: cred.key}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name, Namespace: "default"}
 	if err := clientcmd.WriteToFile(*config, file); err != nil {

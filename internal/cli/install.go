@@ -154,7 +154,11 @@ func (o *installOptions) request() (ChartRequest, *host, error) {
 
 // chartValues are this version's, the local platform's, the files', and --set's, later ones first.
 func (o *installOptions) chartValues() (map[string]any, error) {
-	values := map[string]any{"image": map[string]any{"tag": version.Version}}
+	tag := map[string]any{"tag": version.Version}
+	values := map[string]any{
+		"image": maps.Clone(tag), "gitServer": map[string]any{"image": tag},
+		"catalog": map[string]any{"demoImage": "skerry.dev/demo:" + version.Version},
+	}
 	if o.local {
 		values["local"] = true
 	}
@@ -214,6 +218,7 @@ func (o *installOptions) leaveArgo(ctx context.Context, h *host, request *ChartR
 	if crd.Labels["app.kubernetes.io/part-of"] == "argocd" {
 		say(o.program.Out, "Argo CD is installed here: its kinds are left to it.")
 		request.Chart = without{FS: request.Chart, prefix: "argoproj.io_"}
+		merge(request.Values, map[string]any{"gitops": map[string]any{"engine": "argocd"}})
 	}
 	return nil
 }

@@ -46,6 +46,13 @@ func (c *common) hostFlags(args []string) (*genericclioptions.ConfigFlags, error
 	if _, explicit := c.loader(); explicit != "" {
 		flags.KubeConfig = &explicit
 	}
+	// Flags before the word kubectl are ours and mean the same.
+	if c.context != "" {
+		flags.Context = &c.context
+	}
+	if c.namespace != "" {
+		flags.Namespace = &c.namespace
+	}
 	return flags, nil
 }
 
