@@ -71,6 +71,7 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 	} {
 		utilruntime.Must(add(scheme))
 	}
+	argocd := cache.ByObject{Namespaces: map[string]cache.Config{o.argocdNamespace: {}}}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
@@ -79,10 +80,10 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 		LeaderElectionID:              "skerry-operator",
 		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
-		// Secrets are cached only where Argo CD's own live; every other read of a Secret is direct,
-		// so that the operator needs no right to list them anywhere else.
+		// Argo CD's objects stand in one namespace, and so do the Secrets that are kept in memory; every
+		// other Secret is read when it is needed.
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}: {Namespaces: map[string]cache.Config{o.argocdNamespace: {}}},
+			&corev1.Secret{}: argocd, &argov1alpha1.Application{}: argocd, &argov1alpha1.AppProject{}: argocd,
 		}},
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 	})

@@ -35,11 +35,6 @@ import (
 )
 
 const (
-	// FinalizerRegistration, on a VirtualCluster: the cluster Secret is gone.
-	FinalizerRegistration = "platform.skerry.dev/registration"
-	// conditionDrained is station 4's word that the cluster Secret may go.
-	conditionDrained = "Drained"
-
 	reasonSecretTaken = "SecretTaken"
 	reasonInvalid     = "InvalidSpec"
 )
@@ -61,10 +56,10 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if vc.Annotations[v1alpha1.AnnotationPaused] == "true" {
 		return ctrl.Result{}, nil
 	}
-	registered := controllerutil.ContainsFinalizer(vc, FinalizerRegistration)
+	registered := controllerutil.ContainsFinalizer(vc, v1alpha1.FinalizerRegistration)
 	switch {
 	case !vc.DeletionTimestamp.IsZero():
-		if !registered || !status.IsTrue(vc.Status.Conditions, conditionDrained) {
+		if !registered || !status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionDrained) {
 			return ctrl.Result{}, nil
 		}
 		return ctrl.Result{}, ignoreConflict(ctx, r.unregister(ctx, vc))
@@ -81,7 +76,7 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 func (r *reconciler) reconcileRegistration(ctx context.Context, vc *v1alpha1.VirtualCluster) (ctrl.Result, error) {
 	before := vc.DeepCopy()
-	if controllerutil.AddFinalizer(vc, FinalizerRegistration) {
+	if controllerutil.AddFinalizer(vc, v1alpha1.FinalizerRegistration) {
 		if err := r.client.Patch(ctx, vc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 			return ctrl.Result{}, ignoreConflict(ctx, fmt.Errorf("adding the finalizer to VirtualCluster %s: %w", vc.Name, err))
 		}
@@ -235,7 +230,7 @@ func (r *reconciler) unregister(ctx context.Context, vc *v1alpha1.VirtualCluster
 		}
 	}
 	before := vc.DeepCopy()
-	controllerutil.RemoveFinalizer(vc, FinalizerRegistration)
+	controllerutil.RemoveFinalizer(vc, v1alpha1.FinalizerRegistration)
 	log.FromContext(ctx).Info("unregistered")
 	err = r.client.Patch(ctx, vc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	return client.IgnoreNotFound(err)

@@ -242,7 +242,7 @@ func TestLeavesInOrder(t *testing.T) {
 	w := startWorld(t)
 	vc := w.serve("ebb")
 	w.registered(vc, metav1.ConditionTrue)
-	if !controllerutil.ContainsFinalizer(vc, FinalizerRegistration) {
+	if !controllerutil.ContainsFinalizer(vc, v1alpha1.FinalizerRegistration) {
 		t.Fatal("the VirtualCluster is not held")
 	}
 	if err := w.Client.Delete(t.Context(), vc); err != nil {
@@ -252,7 +252,7 @@ func TestLeavesInOrder(t *testing.T) {
 		_, err := w.secret("ebb")
 		return err
 	})
-	w.set(vc, conditionDrained, func() {})
+	w.set(vc, v1alpha1.ConditionDrained, func() {})
 	testenv.Eventually(t, func(ctx context.Context) error {
 		if _, err := w.secret("ebb"); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("the cluster Secret is still there: %v", err)

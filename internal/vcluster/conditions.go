@@ -13,14 +13,6 @@ import (
 	"github.com/skerry-platform/skerry/internal/status"
 )
 
-// ConditionDrained, on a VirtualCluster that is being deleted: its OAM Applications are
-// gone, or there was no way to reach them. The registration may go now.
-const ConditionDrained = "Drained"
-
-// FinalizerRegistration, on a VirtualCluster, is the registration's: the Argo CD
-// cluster Secret is gone.
-const FinalizerRegistration = "platform.skerry.dev/registration"
-
 // summarize writes Synced and Ready from what the reconcile found (err) and from the
 // other conditions. It is the only place where Ready of a VirtualCluster is computed.
 func summarize(vc *v1alpha1.VirtualCluster, waiting string, err error) {

@@ -66,7 +66,7 @@ func (d *drainer) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result,
 // wantsDrain is also the controller's event filter.
 func wantsDrain(vc *v1alpha1.VirtualCluster) bool {
 	return !vc.DeletionTimestamp.IsZero() && vc.Annotations[v1alpha1.AnnotationPaused] != "true" &&
-		!status.IsTrue(vc.Status.Conditions, ConditionDrained)
+		!status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionDrained)
 }
 
 func (d *drainer) drain(ctx context.Context, vc *v1alpha1.VirtualCluster) (reason, message string) {
@@ -101,7 +101,7 @@ func (d *drainer) report(ctx context.Context, vc *v1alpha1.VirtualCluster, s met
 		return client.IgnoreNotFound(err)
 	}
 	before := vc.DeepCopy()
-	status.Set(&vc.Status.Conditions, vc.Generation, ConditionDrained, s, reason, message)
+	status.Set(&vc.Status.Conditions, vc.Generation, v1alpha1.ConditionDrained, s, reason, message)
 	return status.Patch(ctx, d.client, vc, before)
 }
 

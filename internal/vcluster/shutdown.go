@@ -40,7 +40,7 @@ func (r *clusterReconciler) shutdown(ctx context.Context, vc *v1alpha1.VirtualCl
 }
 
 func awaitDrained(_ context.Context, vc *v1alpha1.VirtualCluster) (string, error) {
-	c := status.Get(vc.Status.Conditions, ConditionDrained)
+	c := status.Get(vc.Status.Conditions, v1alpha1.ConditionDrained)
 	switch {
 	case c == nil:
 		return "waiting for the OAM Applications in the virtual cluster to be deleted", nil
@@ -51,7 +51,7 @@ func awaitDrained(_ context.Context, vc *v1alpha1.VirtualCluster) (string, error
 }
 
 func awaitUnregistered(_ context.Context, vc *v1alpha1.VirtualCluster) (string, error) {
-	if controllerutil.ContainsFinalizer(vc, FinalizerRegistration) {
+	if controllerutil.ContainsFinalizer(vc, v1alpha1.FinalizerRegistration) {
 		return "waiting for the cluster Secret of the GitOps engine to be deleted", nil
 	}
 	return "", nil

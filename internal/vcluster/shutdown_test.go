@@ -25,7 +25,7 @@ func TestDeletionWalksBack(t *testing.T) {
 	h := startHost(t)
 	vc := virtualCluster("leaving")
 	controllerutil.AddFinalizer(vc, v1alpha1.FinalizerControlPlane)
-	controllerutil.AddFinalizer(vc, FinalizerRegistration)
+	controllerutil.AddFinalizer(vc, v1alpha1.FinalizerRegistration)
 	h.create(vc)
 	h.clusterCondition(vc, v1alpha1.ConditionPrepared, metav1.ConditionTrue, "")
 	vns := &v1alpha1.VirtualNamespace{ObjectMeta: metav1.ObjectMeta{Namespace: "leaving", Name: "default"}}
@@ -52,13 +52,13 @@ func TestDeletionWalksBack(t *testing.T) {
 		})
 	}
 	says("cluster Secret of the GitOps engine")
-	if c := status.Get(vc.Status.Conditions, ConditionDrained); c == nil || c.Reason != reasonDrainSkipped {
+	if c := status.Get(vc.Status.Conditions, v1alpha1.ConditionDrained); c == nil || c.Reason != reasonDrainSkipped {
 		t.Errorf("Drained is %+v, want it skipped: the control plane never served", c)
 	}
 	if !status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionPrepared) {
 		t.Error("the pool member was told to stop before the registration was gone")
 	}
-	h.change(vc, func() { controllerutil.RemoveFinalizer(vc, FinalizerRegistration) })
+	h.change(vc, func() { controllerutil.RemoveFinalizer(vc, v1alpha1.FinalizerRegistration) })
 	says("to stop the control plane")
 	h.clusterCondition(vc, v1alpha1.ConditionPrepared, metav1.ConditionFalse, v1alpha1.ReasonDeleting)
 	h.change(vc, func() { controllerutil.RemoveFinalizer(vc, v1alpha1.FinalizerControlPlane) })
@@ -83,17 +83,17 @@ func TestDeletionDoesNotHangOnADeadControlPlane(t *testing.T) {
 	vc := virtualCluster("wreck")
 	h.create(vc)
 	h.clusterCondition(vc, v1alpha1.ConditionPrepared, metav1.ConditionTrue, "")
-	h.change(vc, func() { controllerutil.AddFinalizer(vc, FinalizerRegistration) })
+	h.change(vc, func() { controllerutil.AddFinalizer(vc, v1alpha1.FinalizerRegistration) })
 	h.changeStatus(vc, func() {
 		status.Set(&vc.Status.Conditions, vc.Generation, v1alpha1.ConditionControlPlaneReady, metav1.ConditionTrue, "Test", "")
 	})
 	if err := h.Client.Delete(t.Context(), vc); err != nil {
 		t.Fatal(err)
 	}
-	c := h.clusterCondition(vc, ConditionDrained, metav1.ConditionTrue, reasonDrainSkipped)
+	c := h.clusterCondition(vc, v1alpha1.ConditionDrained, metav1.ConditionTrue, reasonDrainSkipped)
 	if !strings.Contains(c.Message, "did not answer") {
 		t.Errorf("Drained says %q, want why it was skipped", c.Message)
 	}
-	h.change(vc, func() { controllerutil.RemoveFinalizer(vc, FinalizerRegistration) })
+	h.change(vc, func() { controllerutil.RemoveFinalizer(vc, v1alpha1.FinalizerRegistration) })
 	h.gone(vc)
 }

@@ -20,7 +20,10 @@ const (
 	// user and Services exist, a pool member may start serving (written by the
 	// operator). ControlPlaneReady: the API answers (written by the pool member).
 	// Registered: the Argo CD cluster Secret holds a working token.
+	// Drained, while it is deleted: its OAM Applications are gone, or cannot be reached,
+	// and the registration may go.
 	ConditionPrepared          = "Prepared"
+	ConditionDrained           = "Drained"
 	ConditionControlPlaneReady = "ControlPlaneReady"
 )
 

@@ -51,6 +51,9 @@ const (
 	// FinalizerControlPlane, on a VirtualCluster, is the pool member's: the
 	// control plane has stopped.
 	FinalizerControlPlane = "platform.skerry.dev/control-plane"
+	// FinalizerRegistration, on a VirtualCluster, is the registration's: the cluster
+	// Secret of the GitOps engine is gone.
+	FinalizerRegistration = "platform.skerry.dev/registration"
 	// FinalizerCleanup, on any kind of this group, is the owning controller's:
 	// everything that it made elsewhere is gone.
 	FinalizerCleanup = "platform.skerry.dev/cleanup"
