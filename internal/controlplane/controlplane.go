@@ -85,7 +85,7 @@ type ControlPlane struct {
 }
 
 // Start runs a control plane and returns when its /readyz says ok, its CRDs are
-// served and its controllers run. It then runs until Stop, or until ctx is done.
+// served and its controllers run. ctx bounds the start only: it then runs until Stop.
 func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 	cp, err := start(ctx, cfg)
 	if err != nil {
@@ -120,7 +120,7 @@ func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 	cp.port = listener.Addr().(*net.TCPAddr).Port
-	serverCtx, stopServer := context.WithCancel(ctx)
+	serverCtx, stopServer := context.WithCancel(context.WithoutCancel(ctx))
 	cp.stopServer = stopServer
 	if cp.server, err = cp.newServer(serverCtx, listener, name); err != nil {
 		stopServer()
@@ -154,7 +154,7 @@ func (cp *ControlPlane) serve(ctx context.Context, name *cache.InformerName) {
 
 // startControllers returns when they are constructed and started.
 func (cp *ControlPlane) startControllers(ctx context.Context) error {
-	ctx, cp.stopControllers = context.WithCancel(ctx)
+	ctx, cp.stopControllers = context.WithCancel(context.WithoutCancel(ctx))
 	c, err := newControllers(cp.RESTConfig(), cp.server.informers, cp.files)
 	if err != nil {
 		return err

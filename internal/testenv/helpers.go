@@ -41,10 +41,14 @@ func Eventually(t testing.TB, check func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
+	var last error
 	for {
-		last := check(ctx)
-		if last == nil {
+		err := check(ctx)
+		if err == nil {
 			return
+		}
+		if ctx.Err() == nil { // else it only says that time is up
+			last = err
 		}
 		select {
 		case <-time.After(retryInterval):

@@ -1,0 +1,117 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package dns serves the names of one virtual cluster's Services and Pods: CoreDNS,
+// inside the calling process, once for each virtual cluster. It belongs to the control plane
+// (station 4 of docs/flow.md); Pods reach it through Service dns in the home namespace.
+package dns
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"text/template"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"k8s.io/klog/v2"
+
+	// The plugins that the Corefile below names.
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/forward"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+	_ "github.com/coredns/coredns/plugin/loadbalance"
+)
+
+// corefile is kubeadm's, without what the pool member's own probes do, and with
+// addresses of its own. Names of the virtual cluster end here; all others are the host's.
+var corefile = template.Must(template.New("Corefile").Parse(`.:0 {
+	bind {{.BindAddress}}
+	errors
+	kubernetes cluster.local in-addr.arpa ip6.arpa {
+		kubeconfig {{.Kubeconfig}}
+		pods insecure
+		fallthrough in-addr.arpa ip6.arpa
+		ttl 30
+	}
+	forward . {{.Forward}} {
+		max_concurrent 1000
+	}
+	cache 30 {
+		disable success cluster.local
+		disable denial cluster.local
+	}
+	loadbalance
+}
+`))
+
+// Config of one virtual cluster's DNS.
+type Config struct {
+	// Kubeconfig is the path of a kubeconfig that may list and watch Services,
+	// EndpointSlices and namespaces.
+	Kubeconfig string
+	// BindAddress to serve on, on any free port.
+	BindAddress string
+	// Forward is where other names are asked for: a resolv.conf or an address.
+	// Default /etc/resolv.conf.
+	Forward string
+}
+
+// Server is a running DNS.
+type Server struct {
+	instance *caddy.Instance
+	udp, tcp int
+}
+
+// starting guards what CoreDNS keeps for the whole process while it starts a server.
+var starting sync.Mutex
+
+// Start returns when DNS is served.
+func Start(cfg Config) (*Server, error) {
+	if cfg.Forward == "" {
+		cfg.Forward = "/etc/resolv.conf"
+	}
+	var contents bytes.Buffer
+	if err := corefile.Execute(&contents, cfg); err != nil {
+		return nil, fmt.Errorf("writing the Corefile: %w", err)
+	}
+	starting.Lock()
+	defer starting.Unlock()
+	caddy.Quiet, dnsserver.Quiet = true, true
+	logger := klog.Background()
+	instance, err := caddy.Start(caddy.CaddyfileInput{Contents: contents.Bytes(), Filepath: "Corefile", ServerTypeName: "dns"})
+	klog.SetLogger(logger) // the kubernetes plugin takes klog for itself
+	if err != nil {
+		return nil, fmt.Errorf("starting DNS on %s: %w", cfg.BindAddress, errors.Join(err, stop(instance)))
+	}
+	s := &Server{instance: instance}
+	for _, l := range instance.Servers() {
+		if a, ok := l.LocalAddr().(*net.UDPAddr); ok {
+			s.udp = a.Port
+		}
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			s.tcp = a.Port
+		}
+	}
+	return s, nil
+}
+
+// UDPPort that it serves on.
+func (s *Server) UDPPort() int { return s.udp }
+
+// TCPPort that it serves on; another than UDPPort.
+func (s *Server) TCPPort() int { return s.tcp }
+
+// Stop ends it and its watches.
+func (s *Server) Stop() error { return stop(s.instance) }
+
+func stop(instance *caddy.Instance) error {
+	if instance == nil {
+		return nil
+	}
+	return errors.Join(append(instance.ShutdownCallbacks(), instance.Stop())...)
+}

@@ -1,0 +1,59 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dns_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/skerry-platform/skerry/internal/controlplane/dns"
+	"github.com/skerry-platform/skerry/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func TestAnswersEachClustersOwnNames(t *testing.T) {
+	addresses := []string{"10.96.11.11", "10.96.22.22"}
+	for i, env := range []*testenv.Env{testenv.Start(t), testenv.StartOwn(t)} {
+		service := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "db"},
+			Spec:       corev1.ServiceSpec{ClusterIP: addresses[i], Ports: []corev1.ServicePort{{Port: 5432}}},
+		}
+		if err := env.Client.Create(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+		server, err := dns.Start(dns.Config{Kubeconfig: env.Kubeconfig, BindAddress: "127.0.0.1", Forward: "127.0.0.1:1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := server.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		for network, port := range map[string]int{"udp": server.UDPPort(), "tcp": server.TCPPort()} {
+			testenv.Eventually(t, func(ctx context.Context) error {
+				got, err := resolver(network, port).LookupHost(ctx, "db.default.svc.cluster.local.")
+				if err != nil {
+					return err
+				}
+				if len(got) != 1 || got[0] != addresses[i] {
+					return fmt.Errorf("over %s cluster %d answered %v, want %s", network, i, got, addresses[i])
+				}
+				return nil
+			})
+		}
+	}
+}
+
+func resolver(network string, port int) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", port))
+	}}
+}
