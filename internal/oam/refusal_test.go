@@ -127,6 +127,30 @@ func TestSomebodyElses(t *testing.T) {
 	there(s, &corev1.ConfigMap{}, "a")
 }
 
+// What the API server refuses is said with its own words, and does not hold up the other
+// components; neither does it delete what is there.
+func TestRefusedByTheCluster(t *testing.T) {
+	s := newStage(t)
+	s.deploy("app", spec(configMap("a"), configMap("b")))
+	s.eventually("app", phase(oamv1.PhaseRunning))
+	object := func(text string) component {
+		return component{name: "bad", typ: "k8s-objects", properties: `{"objects":[` + text + `]}`}
+	}
+	s.deploy("app", spec(object(`{"apiVersion":"v1","kind":"Service","metadata":{"name":"bad"},"spec":{"ports":[]}}`), configMap("a"), configMap("c")))
+	s.eventually("app", all(condition("Applied", metav1.ConditionFalse, "spec.ports: Required value"),
+		condition("Synced", metav1.ConditionFalse, `component "bad"`), condition("Ready", metav1.ConditionFalse, `component "bad"`)))
+	there(s, &corev1.ConfigMap{}, "c")
+	there(s, &corev1.ConfigMap{}, "b")
+
+	s.deploy("app", spec(object(`{"apiVersion":"example.com/v1","kind":"Unknown","metadata":{"name":"bad"}}`), configMap("a")))
+	s.eventually("app", condition("Render", metav1.ConditionFalse,
+		`component "bad": renders example.com/v1, Kind=Unknown, which this cluster does not serve`))
+	s.deploy("app", spec(configMap("a")))
+	s.eventually("app", phase(oamv1.PhaseRunning))
+	s.gone(&corev1.ConfigMap{}, "b")
+	s.gone(&corev1.ConfigMap{}, "c")
+}
+
 // A paused Application is left as it is.
 func TestPaused(t *testing.T) {
 	s := newStage(t)

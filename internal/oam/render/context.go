@@ -100,7 +100,7 @@ func (a *assembly) place(o *unstructured.Unstructured, name string, labels map[s
 	namespaced, err := a.namespaced(o.GroupVersionKind())
 	switch {
 	case err != nil:
-		return &Error{Message: fmt.Sprintf("renders a %s, which this cluster does not serve: %v", o.GroupVersionKind(), err), Err: err}
+		return &Error{Message: fmt.Sprintf("renders %s, which this cluster does not serve: %v", o.GroupVersionKind(), err), Err: err}
 	case !namespaced:
 		o.SetNamespace("")
 	case o.GetNamespace() == "":

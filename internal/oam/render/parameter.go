@@ -5,7 +5,6 @@ package render
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/errors"
-	"cuelang.org/go/cue/format"
 	"cuelang.org/go/cue/token"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
@@ -271,124 +269,6 @@ func (c parameterCheck) expression(e errors.Error) string {
 	return formatNode(expressionAt(c.ev.file, pos))
 }
 
-// expressionAt returns the smallest expression that begins at a place.
-func expressionAt(file *ast.File, pos token.Pos) (found ast.Expr) {
-	ast.Walk(file, func(n ast.Node) bool {
-		if x, ok := n.(ast.Expr); ok && x.Pos().IsValid() && x.Pos().Offset() == pos.Offset() {
-			found = x
-		}
-		return true
-	}, nil)
-	return found
-}
-
-func formatNode(n ast.Expr) string {
-	if n == nil {
-		return ""
-	}
-	b, err := format.Node(n, format.Simplify())
-	if err != nil {
-		return ""
-	}
-	return strings.Join(strings.Fields(string(b)), " ")
-}
-
-// source is a schema as CUE on one line.
-func source(v cue.Value) string {
-	if !v.Exists() {
-		return ""
-	}
-	if kind := v.IncompleteKind(); kind == cue.StructKind || kind == cue.ListKind {
-		return "a " + kind.String()
-	}
-	x, ok := v.Syntax(cue.Raw()).(ast.Expr)
-	if text := formatNode(x); ok && text != "" && len(text) <= 80 {
-		return text
-	}
-	return v.IncompleteKind().String()
-}
-
-// schemaAt follows a path of names and list indices through a schema.
-func schemaAt(schema cue.Value, path []string) cue.Value {
-	for _, p := range path {
-		if schema.IncompleteKind()&cue.ListKind != 0 {
-			schema = schema.LookupPath(cue.MakePath(cue.AnyIndex))
-			continue
-		}
-		schema = child(schema, p)
-	}
-	return schema
-}
-
-func child(schema cue.Value, name string) cue.Value {
-	for _, sel := range []cue.Selector{cue.Str(name), cue.Str(name).Optional(), cue.Str(name).Required(), cue.AnyString} {
-		if v := schema.LookupPath(cue.MakePath(sel)); v.Exists() {
-			return v
-		}
-	}
-	return cue.Value{}
-}
-
-func isStruct(v cue.Value) bool { return v.IncompleteKind()&cue.StructKind != 0 }
-
-// valueAt follows a path through the parameters as given.
-func valueAt(v any, path []string) (any, bool) {
-	for _, p := range path {
-		switch x := v.(type) {
-		case map[string]any:
-			sub, ok := x[p]
-			if !ok {
-				return nil, false
-			}
-			v = sub
-		case []any:
-			i, err := strconv.Atoi(p)
-			if err != nil || i < 0 || i >= len(x) {
-				return nil, false
-			}
-			v = x[i]
-		default:
-			return nil, false
-		}
-	}
-	return v, true
-}
-
-// describeAt is describe, but of a value that may be a secret it tells only the type.
-func describeAt(path []string, v any) string {
-	text := describe(v)
-	for _, p := range path {
-		p = strings.ToLower(p)
-		if strings.Contains(p, "password") || strings.Contains(p, "token") || strings.Contains(p, "secret") {
-			return "a value of type " + strings.Trim(text[strings.LastIndex(text, "(")+1:], ")")
-		}
-	}
-	return text
-}
-
-// describe is a value as CUE, with its type when the value alone does not tell.
-func describe(v any) string {
-	text := string(mustJSON(v))
-	if len(text) > 80 {
-		text = text[:77] + "..."
-	}
-	switch v.(type) {
-	case string:
-		return text + " (string)"
-	case int64:
-		return text + " (int)"
-	case float64:
-		return text + " (number)"
-	case bool:
-		return text + " (bool)"
-	case []any:
-		return text + " (list)"
-	case map[string]any:
-		return text + " (struct)"
-	}
-	return text
-}
-
 func samePath(errs []errors.Error) bool {
 	for _, e := range errs {
 		if !slices.Equal(e.Path(), errs[0].Path()) {
@@ -396,43 +276,4 @@ func samePath(errs []errors.Error) bool {
 		}
 	}
 	return true
-}
-
-// inParameter drops the leading `parameter` of an error's path.
-func inParameter(path []string) []string {
-	if len(path) > 0 && path[0] == "parameter" {
-		return path[1:]
-	}
-	return path
-}
-
-func propertyPath(path []string) string { return pathString(append([]string{"properties"}, path...)) }
-
-// pathString writes list indices in brackets.
-func pathString(path []string) string {
-	var b strings.Builder
-	for i, p := range path {
-		if _, err := strconv.Atoi(p); err == nil && i > 0 {
-			fmt.Fprintf(&b, "[%s]", p)
-			continue
-		}
-		if i > 0 {
-			b.WriteByte('.')
-		}
-		if p, err := strconv.Unquote(p); err == nil {
-			b.WriteString(p)
-			continue
-		}
-		b.WriteString(p)
-	}
-	return b.String()
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -135,7 +136,8 @@ func (p patcher) merge(base any, patch cue.Value, overwrite bool) (any, error) {
 		return value, err
 	}
 	e := p.fail(patch, "")
-	e.Message = fmt.Sprintf("the trait sets %s where the component has %s", describe(value), describe(base))
+	at := pathOf(patch)
+	e.Message = fmt.Sprintf("the trait sets %s where the component has %s", describeAt(at, value), describeAt(at, base))
 	e.Hint = "mark the field // +patchStrategy=retainKeys in the definition if the trait is to win"
 	return nil, e
 }
@@ -206,6 +208,19 @@ func (p patcher) find(list []any, patch cue.Value, keys []string) (int, error) {
 		}
 		return ok
 	}), nil
+}
+
+// pathOf is a value's path, list indices as elements of their own.
+func pathOf(v cue.Value) []string {
+	var out []string
+	for _, sel := range v.Path().Selectors() {
+		if sel.LabelType() == cue.IndexLabel {
+			out = append(out, strconv.Itoa(sel.Index()))
+			continue
+		}
+		out = append(out, sel.String())
+	}
+	return out
 }
 
 func (p patcher) fail(v cue.Value, message string) *Error {

@@ -157,6 +157,9 @@ func (s script) explain(err error) error {
 		}
 	}
 	out := &Error{Definition: s.id, Path: pathString(best.Path()), Message: bare(best)}
+	if mayBeSecret(best.Path()) {
+		out.Message = "the value does not fit; it is not shown because it may be a secret"
+	}
 	if pos, ok := s.position(best); ok {
 		out.Line, out.Column = pos.Line(), pos.Column()
 	}
