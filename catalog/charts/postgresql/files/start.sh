@@ -2,8 +2,8 @@
 # passwords to what the Secret says, then becomes the server. It may be killed at any moment
 # and started again.
 #
-# Environment: PGDATA, PGUSER_NAME, PGDATABASE_NAME, CREDENTIALS (folder with the files
-# postgres-password and password), OPT (folder of this script), SOCKETS.
+# Environment: PGDATA, PORT, PGUSER_NAME, PGDATABASE_NAME, CREDENTIALS (folder with the
+# files postgres-password and password), OPT (folder of this script), SOCKETS.
 set -eu
 umask 077
 PATH="$PATH:/usr/lib/postgresql/15/bin"
@@ -60,4 +60,4 @@ set_users
 rm -rf "$private"
 say "starting the server"
 exec postgres -D "$PGDATA" -c config_file="$OPT/postgresql.conf" -c hba_file="$OPT/pg_hba.conf" \
-  -c unix_socket_directories="$SOCKETS"
+  -c port="$PORT" -c unix_socket_directories="$SOCKETS"

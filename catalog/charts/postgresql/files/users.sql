@@ -18,4 +18,4 @@ SELECT format('ALTER DATABASE %I OWNER TO %I', :'database', :'user')
 WHERE :'database' <> 'postgres'
   AND (SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = :'database') <> :'user' \gexec
 SELECT format('GRANT ALL ON DATABASE %I TO %I', :'database', :'user')
-WHERE :'database' = 'postgres' AND :own_user \gexec
+WHERE :'database' = 'postgres' AND :'user' <> 'postgres' \gexec

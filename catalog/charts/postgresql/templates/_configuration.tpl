@@ -1,7 +1,6 @@
 {{- define "postgresql.configuration" -}}
 postgresql.conf: |
   listen_addresses = '*'
-  port = 5432
   password_encryption = scram-sha-256
   log_destination = 'stderr'
   logging_collector = off

@@ -4,5 +4,5 @@ if [ -n "$CREDENTIALS" ]; then
   REDISCLI_AUTH="$(cat "$CREDENTIALS/redis-password")"
   export REDISCLI_AUTH
 fi
-answer="$(redis-cli -h 127.0.0.1 -p "$PORT" -t 5 ping)"
+answer="$(redis-cli -h 127.0.0.1 -p "$PORT" ping)"
 [ "$answer" = PONG ] || { echo "$answer" >&2; exit 1; }

@@ -28,8 +28,9 @@ rm -f "$DATA/.probe"
     echo "replicaof $MASTER"
   fi
   if [ -n "$CREDENTIALS" ]; then
-    echo "requirepass $(quoted "$CREDENTIALS/redis-password")"
-    echo "masterauth $(quoted "$CREDENTIALS/redis-password")"
+    # printf, because echo of some shells reads backslashes in its own way.
+    printf 'requirepass %s\n' "$(quoted "$CREDENTIALS/redis-password")"
+    printf 'masterauth %s\n' "$(quoted "$CREDENTIALS/redis-password")"
   else
     # Without a password Redis otherwise answers to its own host only.
     echo "protected-mode no"

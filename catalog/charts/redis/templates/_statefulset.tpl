@@ -29,9 +29,10 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "redis.labels" $root | nindent 8 }}
+        # Not the chart's version: a new chart must not restart a node for that.
+        {{- include "redis.selector" $root | nindent 8 }}
         app.kubernetes.io/component: {{ .role }}
-        {{- with $node.podLabels }}
+        {{- with merge (dict) $node.podLabels $root.Values.commonLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
       annotations:
