@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -74,6 +75,9 @@ func newComponentCommand(name string, run func(*cobra.Command, []string) error) 
 			if err := supervise.AwaitStart(); err != nil {
 				return err
 			}
+			// Upstream's programs either install handlers of their own or end by
+			// the signal's default; ours would swallow it.
+			signal.Reset(os.Interrupt, syscall.SIGTERM)
 			return run(cmd, args)
 		},
 	}

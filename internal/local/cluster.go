@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -21,6 +23,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 	watchtools "k8s.io/client-go/tools/watch"
+
+	"github.com/skerry-platform/skerry/internal/local/supervise"
 )
 
 // readyInterval is between two questions to an API server that does not answer yet:
@@ -53,19 +57,35 @@ func awaitAPI(ctx context.Context, clients kubernetes.Interface) error {
 	return nil
 }
 
-// awaitNode waits until the node is Ready.
-func awaitNode(ctx context.Context, clients kubernetes.Interface, name string) error {
-	source := cache.NewListWatchFromClient(clients.CoreV1().RESTClient(), "nodes", "", named(name))
+// awaitNode waits until the node is Ready by the word of the kubelet that runs now: the
+// condition of one that was stopped stays in the API for a while.
+func awaitNode(ctx context.Context, clients kubernetes.Interface, l layout) error {
+	source := cache.NewListWatchFromClient(clients.CoreV1().RESTClient(), "nodes", "", named(l.name))
 	last := "it has not registered"
 	err := until(ctx, source, &corev1.Node{}, func(o runtime.Object) bool {
 		var ready bool
 		ready, last = nodeReady(o.(*corev1.Node))
-		return ready
+		return ready && heardFrom(o.(*corev1.Node), l)
 	})
 	if err != nil {
-		return fmt.Errorf("node %s is not Ready: %s: %w", name, last, err)
+		return fmt.Errorf("node %s is not Ready: %s: %w", l.name, last, err)
 	}
 	return nil
+}
+
+// heardFrom says whether the kubelet has reported since its start. Times in the API
+// are in whole seconds.
+func heardFrom(n *corev1.Node, l layout) bool {
+	record, err := supervise.Load(l.run(), procKubelet)
+	if err != nil || !record.Alive() {
+		return false
+	}
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return !c.LastHeartbeatTime.Time.Before(record.Started.Truncate(time.Second))
+		}
+	}
+	return false
 }
 
 func nodeReady(n *corev1.Node) (ready bool, message string) {
@@ -77,8 +97,9 @@ func nodeReady(n *corev1.Node) (ready bool, message string) {
 	return false, "it has not reported yet"
 }
 
-// awaitDNS waits until cluster DNS is available.
-func awaitDNS(ctx context.Context, clients kubernetes.Interface) error {
+// awaitDNS waits until cluster DNS is available and, because that may be the word of a
+// Pod from before, until it answers through its Service.
+func awaitDNS(ctx context.Context, clients kubernetes.Interface, a Addresses) error {
 	source := cache.NewListWatchFromClient(clients.AppsV1().RESTClient(), "deployments", metav1.NamespaceSystem, named("coredns"))
 	last := "Deployment kube-system/coredns is not there"
 	err := until(ctx, source, &appsv1.Deployment{}, func(o runtime.Object) bool {
@@ -88,6 +109,20 @@ func awaitDNS(ctx context.Context, clients kubernetes.Interface) error {
 	})
 	if err != nil {
 		return fmt.Errorf("cluster DNS is not available: %s: %w", last, err)
+	}
+	server := netip.AddrPortFrom(a.DNS(), 53).String()
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, server)
+	}}
+	var answer error
+	err = wait.PollUntilContextCancel(ctx, readyInterval, true, func(ctx context.Context) (bool, error) {
+		asking, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, answer = resolver.LookupHost(asking, "kubernetes.default.svc.cluster.local.")
+		return answer == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("cluster DNS at %s does not answer: %w", server, errors.Join(answer, err))
 	}
 	return nil
 }

@@ -105,6 +105,8 @@ func apiServerFlags(l layout, a Addresses) []string {
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		"--anonymous-auth=false",
+		// Watches would otherwise hold up its end for a minute.
+		"--shutdown-watch-termination-grace-period=1s",
 		"--allow-privileged=true",
 		"--profiling=false",
 	}

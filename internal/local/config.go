@@ -29,7 +29,7 @@ const cniPlugins = "/usr/lib/cni"
 // configData is what the templates in config/ are filled with.
 type configData struct {
 	State, Run, Socket, Runc, CNIPlugins, CNINetwork string
-	PauseImage, Cgroup                               string
+	PauseImage                                       string
 	// RestrictOOM is set where this machine may not lower a process's OOM score;
 	// runc then fails with "can't get final child's PID from pipe: EOF" when asked to.
 	RestrictOOM      bool
@@ -54,7 +54,7 @@ func writeConfig(l layout, a Addresses) error {
 	}
 	data := configData{
 		State: l.state, Run: l.run(), Socket: l.containerdSocket(), Runc: runc,
-		CNIPlugins: cniPlugins, CNINetwork: l.cniNetwork(), PauseImage: image.Pause(), Cgroup: l.cgroup(),
+		CNIPlugins: cniPlugins, CNINetwork: l.cniNetwork(), PauseImage: image.Pause(),
 		RestrictOOM: restricted, MTU: link.Attrs().MTU, KubeletPort: kubeletPort,
 		Node: a.Node(), DNS: a.DNS(), Pods: a.Pods,
 	}

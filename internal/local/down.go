@@ -136,7 +136,7 @@ func restore(ctx context.Context, l layout) error {
 	if err := unmountBelow(l.state, l.run()); err != nil {
 		return err
 	}
-	err := errors.Join(disconnect(l), removeCgroups(l), removeTraces(l))
+	err := errors.Join(disconnect(l), removeTraces(l))
 	if err != nil {
 		return err
 	}

@@ -44,13 +44,21 @@ var changedSysctls = []string{
 	"kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 }
 
+// devicePlugins is where the kubelet keeps the socket and the checkpoint of its device
+// manager; the path is fixed (k8s.io/kubelet/pkg/apis/deviceplugin).
+const devicePlugins = "/var/lib/kubelet/device-plugins"
+
 // sharedFolders are made by programs of the node outside of our own folders: containerd's
-// shims, libcni's result cache, the kubelet's log links, and the network namespaces' names.
-var sharedFolders = []string{
-	"/run/containerd/s", "/run/containerd",
-	"/var/lib/cni/results", "/var/lib/cni",
-	"/var/log/containers",
-	"/run/netns",
+// shims and control groups, libcni's result cache, the kubelet's log links and device
+// plugins, and the network namespaces' names. A folder comes before the one it is in.
+func sharedFolders() []string {
+	return append(containerGroups(),
+		"/run/containerd/s", "/run/containerd",
+		"/var/lib/cni/results", "/var/lib/cni",
+		"/var/log/containers",
+		devicePlugins, "/var/lib/kubelet",
+		"/run/netns",
+	)
 }
 
 // withMachine changes the machine's record under its lock.
@@ -129,7 +137,7 @@ func (m *machineRecord) enter(l layout) error {
 			}
 			m.Sysctls[name] = value
 		}
-		for _, path := range sharedFolders {
+		for _, path := range sharedFolders() {
 			if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 				m.Folders = append(m.Folders, path)
 			}
@@ -156,8 +164,11 @@ func (m *machineRecord) leave(l layout) error {
 		errs = append(errs, writeSysctl(name, value))
 	}
 	for _, path := range m.Folders {
+		if path == devicePlugins {
+			errs = append(errs, os.RemoveAll(path))
+		}
 		err := os.Remove(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EBUSY) {
 			errs = append(errs, err)
 		}
 	}

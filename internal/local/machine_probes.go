@@ -8,14 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -114,13 +112,41 @@ func (thisMachine) NamespaceInUse(name string) bool {
 	return err == nil
 }
 
-func (thisMachine) Listening(address string) bool {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
-	if err != nil {
-		return false
+func (thisMachine) ListeningPorts(namespace string) ([]int, error) {
+	path := filepath.Join("/run/netns", namespace)
+	if !isNamespace(path) {
+		return nil, nil
 	}
-	conn.Close()
-	return true
+	var ports []int
+	err := inNamespace(path, func() error {
+		for _, table := range []string{"tcp", "tcp6"} {
+			data, err := os.ReadFile("/proc/thread-self/net/" + table)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			ports = append(ports, listening(string(data))...)
+		}
+		return nil
+	})
+	return ports, err
+}
+
+// listening reads the ports in state LISTEN of a table as in /proc/net/tcp: the second
+// column is the local address and port in hexadecimal, the fourth the state.
+func listening(table string) []int {
+	const listen = "0A"
+	var ports []int
+	for line := range strings.Lines(table) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || fields[3] != listen {
+			continue
+		}
+		_, hex, _ := strings.Cut(fields[1], ":")
+		if port, err := strconv.ParseUint(hex, 16, 16); err == nil {
+			ports = append(ports, int(port))
+		}
+	}
+	return ports
 }
 
 // checkImages turns each missing program of the images into a PreflightError.

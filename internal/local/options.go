@@ -121,8 +121,10 @@ func (l layout) volumes() string                   { return l.in("volumes") }
 // netns is the path of the network namespace, as ip-netns(8) names it.
 func (l layout) netns() string { return filepath.Join("/run/netns", l.name) }
 
-// cgroup is the path below each hierarchy that all containers are under.
-func (l layout) cgroup() string { return "/skerry/" + l.name }
+// containers holds a folder per container that containerd runs, named by its ID.
+func (l layout) containers() string {
+	return l.run("containerd", "io.containerd.runtime.v2.task", "k8s.io")
+}
 
 // nftTable is the name of the machine's table for this instance.
 func (l layout) nftTable() string { return "skerry-" + l.name }

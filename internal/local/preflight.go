@@ -78,8 +78,9 @@ type Machine interface {
 	FreeMemory() (uint64, error)
 	// NamespaceInUse says whether a network namespace of that name exists.
 	NamespaceInUse(name string) bool
-	// Listening says whether something answers at host:port.
-	Listening(address string) bool
+	// ListeningPorts are the TCP ports that are served in a network namespace; none
+	// when it does not exist.
+	ListeningPorts(namespace string) ([]int, error)
 }
 
 // preflightInput is what is known of the instance before it starts.
@@ -92,8 +93,13 @@ type preflightInput struct {
 	// folder of a running instance of this name, "" when there is none.
 	running bool
 	owner   string
-	images  []string
+	// components says that processes of the instance are at work, supervised or not.
+	components bool
+	images     []string
 }
+
+// nodePorts are the TCP ports that the node serves in its network namespace.
+var nodePorts = []int{apiServerPort, etcdPort, etcdPeerPort, kubeletPort}
 
 // basics are checked first: without them nothing else can be found out.
 func basics(m Machine) error {
@@ -195,17 +201,24 @@ func checkNamespace(m Machine, in preflightInput) *PreflightError {
 	return nil
 }
 
+// checkPorts looks into the instance's network namespace, which is left by one that was
+// killed. On the machine itself the instance serves no port.
 func checkPorts(m Machine, in preflightInput) *PreflightError {
-	if in.owner != "" || in.known == nil {
-		// The ports are in the instance's own network: they are free when it is new.
+	if in.owner == "" || in.running || in.components {
 		return nil
 	}
-	address := fmt.Sprintf("%s:%d", in.known.Addresses.Node(), apiServerPort)
-	if !m.Listening(address) {
-		return nil
+	name := in.options.Name
+	ports, err := m.ListeningPorts(name)
+	if err != nil {
+		return &PreflightError{CheckPorts, fmt.Sprintf("finding out the ports in use in network namespace %q: %v", name, err), "skerry down --name " + name}
 	}
-	return &PreflightError{CheckPorts, fmt.Sprintf("something else answers at %s, where this instance's API server would be", address),
-		"end it, or bring up another instance with --name"}
+	for _, port := range nodePorts {
+		if slices.Contains(ports, port) {
+			return &PreflightError{CheckPorts, fmt.Sprintf("port %d in network namespace %q is taken by a program that is not of this platform", port, name),
+				fmt.Sprintf("find it with `nsenter --net=/run/netns/%s ss -ltnp` and end it, or bring up another instance with --name", name)}
+		}
+	}
+	return nil
 }
 
 func checkState(_ Machine, in preflightInput) *PreflightError {

@@ -6,6 +6,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/go-logr/logr"
 
@@ -53,4 +54,18 @@ func (o *Options) startProcesses() error {
 	return inNamespace(l.netns(), func() error {
 		return supervise.Start(l.run(), o.watcherSpec(supervise.Supervisor))
 	})
+}
+
+// anyAlive says whether a component of the node runs.
+func anyAlive(l layout) (bool, error) {
+	for _, name := range slices.Concat(stopBeforePods, stopAfterPods) {
+		record, err := supervise.Load(l.run(), name)
+		if err != nil {
+			return false, err
+		}
+		if record.Alive() {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,12 +25,30 @@ import (
 // sweepProcesses ends what containerd could not end because it was killed itself: the
 // shims of its containers, then every process in the containers' control groups.
 func sweepProcesses(ctx context.Context, l layout) error {
-	for _, ours := range []func(layout, string) bool{isShim, inCgroup} {
+	ids, err := containerIDs(l)
+	if err != nil {
+		return err
+	}
+	inContainer := func(_ layout, pid string) bool { return inCgroup(ids, pid) }
+	for _, ours := range []func(layout, string) bool{isShim, inContainer} {
 		if err := endAll(ctx, l, ours); err != nil {
 			return err
 		}
 	}
-	return nil
+	return removeCgroups(ids)
+}
+
+// containerIDs are the containers that containerd has not cleaned up.
+func containerIDs(l layout) ([]string, error) {
+	entries, err := os.ReadDir(l.containers())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing containers: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		ids = append(ids, e.Name())
+	}
+	return ids, nil
 }
 
 func endAll(ctx context.Context, l layout, ours func(layout, string) bool) error {
@@ -76,8 +95,9 @@ func isShim(l layout, pid string) bool {
 	return false
 }
 
-// inCgroup says whether a process is in a container of this instance.
-func inCgroup(l layout, pid string) bool {
+// inCgroup says whether a process is in one of the containers. containerd gives each a
+// control group k8s.io/ID.
+func inCgroup(containers []string, pid string) bool {
 	data, err := os.ReadFile(filepath.Join("/proc", pid, "cgroup"))
 	if err != nil {
 		return false
@@ -85,7 +105,12 @@ func inCgroup(l layout, pid string) bool {
 	for line := range bytes.Lines(data) {
 		// hierarchy:controllers:path, see cgroups(7).
 		parts := strings.SplitN(strings.TrimSpace(string(line)), ":", 3)
-		if len(parts) == 3 && strings.HasPrefix(parts[2], l.cgroup()+"/") {
+		if len(parts) != 3 {
+			continue
+		}
+		id, ok := strings.CutPrefix(parts[2], "/"+containerGroup+"/")
+		id, _, _ = strings.Cut(id, "/")
+		if ok && slices.Contains(containers, id) {
 			return true
 		}
 	}
@@ -130,19 +155,34 @@ func mountPoints(data []byte) []string {
 	return points
 }
 
-// removeCgroups removes the control groups of the instance's containers from every
-// hierarchy, version 1 or 2, and the one that all instances share when it is empty.
-func removeCgroups(l layout) error {
-	var errs []error
-	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
-		groups, err := filepath.Glob(filepath.Join(root, l.cgroup()))
-		if err != nil {
-			return err
+// containerGroup is the control group, in every hierarchy, that containerd's CRI makes
+// one for each container in. Instances and other programs with a containerd share it.
+const containerGroup = "k8s.io"
+
+// containerGroups are the paths of containerGroup, cgroups version 2 first.
+func containerGroups() []string {
+	groups := []string{filepath.Join("/sys/fs/cgroup", containerGroup)}
+	entries, err := os.ReadDir("/sys/fs/cgroup")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != containerGroup {
+			groups = append(groups, filepath.Join("/sys/fs/cgroup", e.Name(), containerGroup))
 		}
-		for _, group := range groups {
-			errs = append(errs, removeCgroup(group))
-			// Fails while another instance has its groups there.
-			os.Remove(filepath.Dir(group))
+	}
+	return groups
+}
+
+// removeCgroups removes the control groups of containers.
+func removeCgroups(containers []string) error {
+	var errs []error
+	for _, group := range containerGroups() {
+		for _, id := range containers {
+			path := filepath.Join(group, id)
+			if _, err := os.Stat(path); err == nil {
+				errs = append(errs, removeCgroup(path))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -81,9 +81,13 @@ func (u *bringUp) preflight() error {
 	if err != nil {
 		return err
 	}
+	components, err := anyAlive(u.layout)
+	if err != nil {
+		return err
+	}
 	return preflight(thisMachine{}, preflightInput{
 		options: u.Options, version: version.Version, known: known,
-		running: supervisor.Alive(), owner: record.Instances[u.Name], images: u.images(),
+		running: supervisor.Alive(), owner: record.Instances[u.Name], components: components, images: u.images(),
 	})
 }
 
@@ -120,6 +124,10 @@ func (u *bringUp) plan() error {
 
 // actions are the steps of Up. background outlives the action that it is used in.
 func (u *bringUp) actions(background context.Context) []action {
+	usualImages := 30 * time.Second
+	if u.NodeOnly {
+		usualImages = 0
+	}
 	return []action{
 		{"Connecting the node's network", 200 * time.Millisecond, time.Minute, u.network},
 		{"Writing certificates and configuration", 100 * time.Millisecond, time.Minute, u.configure},
@@ -128,12 +136,12 @@ func (u *bringUp) actions(background context.Context) []action {
 			return u.systemImages(ctx, background)
 		}},
 		{"Waiting for the API server", 5 * time.Second, 3 * time.Minute, func(ctx context.Context) error { return awaitAPI(ctx, u.clients) }},
-		{"Waiting for the node", 4 * time.Second, 2 * time.Minute, func(ctx context.Context) error { return awaitNode(ctx, u.clients, u.Name) }},
+		{"Waiting for the node", 4 * time.Second, 2 * time.Minute, func(ctx context.Context) error { return awaitNode(ctx, u.clients, u.layout) }},
 		{"Installing DNS and storage", time.Second, time.Minute, func(ctx context.Context) error {
 			return applyAddons(ctx, u.config, u.instance.Addresses)
 		}},
-		{"Waiting for DNS", 5 * time.Second, 2 * time.Minute, func(ctx context.Context) error { return awaitDNS(ctx, u.clients) }},
-		{"Preparing the application images", 30 * time.Second, 20 * time.Minute, func(context.Context) error { return u.appImages.Wait() }},
+		{"Waiting for DNS", 5 * time.Second, 2 * time.Minute, func(ctx context.Context) error { return awaitDNS(ctx, u.clients, u.instance.Addresses) }},
+		{"Preparing the application images", usualImages, 20 * time.Minute, func(context.Context) error { return u.appImages.Wait() }},
 	}
 }
 
