@@ -35,7 +35,12 @@ func newRootCommand() *cobra.Command {
 	}
 	root.AddCommand(
 		newStandaloneCommand(),
+		newPoolCommand(),
 		newEtcdCommand(),
+		newLocalCommand(),
+		newNodeCommand(),
+		newDNSCommand(),
+		newProvisionerCommand(),
 	)
 	return root
 }

@@ -6,18 +6,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/charts"
 	"github.com/skerry-platform/skerry/internal/controlplane"
 	"github.com/skerry-platform/skerry/internal/controlplane/etcd"
@@ -89,11 +84,11 @@ func runStandalone(ctx context.Context, o standaloneOptions, stdin io.Reader) er
 			return err
 		}
 	}
-	cp, err := controlplane.Start(context.WithoutCancel(ctx), cfg)
+	cp, err := controlplane.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	if err := writeKubeconfig(filepath.Join(o.dir, "kubeconfig"), cp.Port(), secret); err != nil {
+	if err := writeKubeconfig(filepath.Join(o.dir, "kubeconfig"), "127.0.0.1", cp.Port(), secret, "admin", "system:masters"); err != nil {
 		return err
 	}
 	select {
@@ -109,29 +104,4 @@ func stop(cp *controlplane.ControlPlane) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	return cp.Stop(ctx)
-}
-
-// writeKubeconfig writes an administrator's kubeconfig with one rename.
-func writeKubeconfig(path string, port int, secret map[string][]byte) error {
-	ca, err := pki.LoadCA(secret[platformv1alpha1.KeyCACert], secret[platformv1alpha1.KeyCAKey])
-	if err != nil {
-		return err
-	}
-	admin, err := ca.Client("admin", "system:masters")
-	if err != nil {
-		return err
-	}
-	config := clientcmdapi.NewConfig()
-	config.Clusters["standalone"] = &clientcmdapi.Cluster{
-		Server:                   fmt.Sprintf("https://127.0.0.1:%d", port),
-		CertificateAuthorityData: secret[platformv1alpha1.KeyCACert],
-	}
-	config.AuthInfos["admin"] = &clientcmdapi.AuthInfo{ClientCertificateData: admin.Cert, ClientKeyData: admin.Key}
-	config.Contexts["standalone"] = &clientcmdapi.Context{Cluster: "standalone", AuthInfo: "admin"}
-	config.CurrentContext = "standalone"
-	next := path + ".next"
-	if err := clientcmd.WriteToFile(*config, next); err != nil {
-		return fmt.Errorf("writing the kubeconfig: %w", err)
-	}
-	return os.Rename(next, path)
 }
