@@ -21,12 +21,13 @@ const (
 	procProvisioner       = "provisioner"
 )
 
-// stopOrder is the order in which Down ends the processes: first those that would start
-// containers again; the Pods are stopped between the two halves, while their logs and
-// addresses are still looked after.
+// The order in which Down ends the processes: first those that would start containers
+// again; then the Pods are stopped, while their logs and addresses are still looked
+// after; the API server before etcd, which it writes to until its end.
 var (
 	stopBeforePods = []string{procKubelet, procControllerManager, procScheduler, procProvisioner, procProxy}
-	stopAfterPods  = []string{procAPIServer, procEtcd, procContainerd}
+	stopAfterPods  = []string{procAPIServer, procContainerd}
+	stopLast       = []string{procEtcd}
 )
 
 // components are the processes of a node. The programs' paths are looked up by the caller.

@@ -101,7 +101,7 @@ func downActions(l layout, o Options, d DownOptions) []action {
 		}},
 		{"Stopping Pods", 2 * time.Second, 2 * time.Minute, func(ctx context.Context) error { return stopPods(ctx, l) }},
 		{"Stopping API server, etcd and containerd", time.Second, time.Minute, func(ctx context.Context) error {
-			return stopProcesses(ctx, l, stopAfterPods)
+			return errors.Join(stopProcesses(ctx, l, stopAfterPods), stopProcesses(ctx, l, stopLast))
 		}},
 		{"Restoring the machine", 200 * time.Millisecond, time.Minute, func(ctx context.Context) error { return restore(ctx, l) }},
 	}

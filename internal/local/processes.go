@@ -58,7 +58,7 @@ func (o *Options) startProcesses() error {
 
 // anyAlive says whether a component of the node runs.
 func anyAlive(l layout) (bool, error) {
-	for _, name := range slices.Concat(stopBeforePods, stopAfterPods) {
+	for _, name := range slices.Concat(stopBeforePods, stopAfterPods, stopLast) {
 		record, err := supervise.Load(l.run(), name)
 		if err != nil {
 			return false, err

@@ -1,0 +1,336 @@
+// Copyright The Skerry Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package local_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/skerry-platform/skerry/internal/image"
+	"github.com/skerry-platform/skerry/internal/local"
+)
+
+// The story of one machine: an instance comes up beside whatever runs there, serves,
+// survives the death of each of its processes, keeps its data, and goes without a trace.
+func TestPlatform(t *testing.T) {
+	bin := programs(t)
+	before := takeSnapshot(t)
+	p := &platform{name: "skerry-test", bin: bin, cache: t.TempDir()}
+	t.Cleanup(func() { p.try("down", "--purge") })
+	p.run(t, "up", "--node-only")
+
+	t.Run("the node, DNS and storage are ready", func(t *testing.T) {
+		if s := p.status(t); s.Phase != local.PhaseReady {
+			t.Errorf("phase is %s, want %s: %+v", s.Phase, local.PhaseReady, s)
+		}
+	})
+	clients := p.clients(t)
+	t.Run("a claim is bound and its folder is the Pod's to write to", func(t *testing.T) {
+		createClaim(t, clients)
+		createPod(t, clients, "keeper", "data")
+		p.checkVolume(t)
+	})
+	t.Run("a second up finds everything done", func(t *testing.T) {
+		pids := p.pids(t)
+		p.run(t, "up", "--node-only")
+		if diff := cmp.Diff(pids, p.pids(t)); diff != "" {
+			t.Errorf("processes changed (-before +after):\n%s", diff)
+		}
+	})
+	t.Run("a second instance has networks of its own", func(t *testing.T) {
+		other := &platform{name: "skerry-test-2", bin: bin, cache: p.cache}
+		t.Cleanup(func() { other.try("down", "--purge") })
+		other.run(t, "up", "--node-only")
+		if s := other.status(t); s.Phase != local.PhaseReady || s.Server == p.status(t).Server {
+			t.Errorf("the second instance is %s at %s, the first at %s", s.Phase, s.Server, p.status(t).Server)
+		}
+		other.run(t, "down", "--purge", "--keep-image-cache")
+		if s := p.status(t); s.Phase != local.PhaseReady {
+			t.Errorf("the first instance is %s after the second went, want Ready", s.Phase)
+		}
+	})
+	t.Run("each killed process comes back and no container notices", func(t *testing.T) {
+		for name := range p.pids(t) {
+			t.Run(name, func(t *testing.T) { p.killAndRecover(t, clients, name) })
+		}
+		if n := restartsOf(t, clients, "keeper"); n != 0 {
+			t.Errorf("the Pod's container was restarted %d times", n)
+		}
+	})
+	t.Run("with supervisor and guard killed together, up adopts the rest", func(t *testing.T) {
+		pids := p.pids(t)
+		kill(t, pids["supervisor"], pids["guard"])
+		p.run(t, "up", "--node-only")
+		after := p.pids(t)
+		for _, name := range []string{"supervisor", "guard"} {
+			delete(pids, name)
+			delete(after, name)
+		}
+		if diff := cmp.Diff(pids, after); diff != "" {
+			t.Errorf("processes changed (-before +after):\n%s", diff)
+		}
+	})
+	t.Run("data survives down and up", func(t *testing.T) {
+		p.run(t, "down")
+		if s := p.status(t); s.Phase != local.PhaseDown {
+			t.Errorf("phase is %s, want %s", s.Phase, local.PhaseDown)
+		}
+		p.run(t, "up", "--node-only")
+		eventually(t, "the Pod runs again", func() bool { return podReady(t, clients, "keeper") && restartsOf(t, clients, "keeper") == 1 })
+		p.checkVolume(t)
+	})
+	t.Run("killed as a whole, it is taken down all the same", func(t *testing.T) {
+		// The watchers first, or they would start the others again meanwhile.
+		pids := p.pids(t)
+		kill(t, pids["supervisor"], pids["guard"])
+		for name, pid := range pids {
+			if name != "supervisor" && name != "guard" {
+				kill(t, pid)
+			}
+		}
+		p.run(t, "down", "--purge", "--keep-image-cache")
+	})
+	if diff := cmp.Diff(before, takeSnapshot(t)); diff != "" {
+		t.Errorf("the machine is not as before (-before +after):\n%s", diff)
+	}
+	for _, path := range []string{"/var/lib/skerry/" + p.name, "/run/skerry/" + p.name, "/run/netns/" + p.name} {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s is left behind", path)
+		}
+	}
+}
+
+// programs is the folder of the built programs, or skips the test.
+func programs(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the local platform takes minutes: not in short mode")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("the local platform needs root: run this test with sudo")
+	}
+	bin := os.Getenv("SKERRY_BIN")
+	if bin == "" {
+		bin = filepath.Join("..", "..", "bin")
+	}
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := image.CheckPrograms(bin, image.SystemImages()); err != nil {
+		t.Skipf("the programs are not built: %v", err)
+	}
+	return bin
+}
+
+// platform drives one instance through the command line.
+type platform struct{ name, bin, cache string }
+
+func (p *platform) command(args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(p.bin, "skerry-kube"),
+		append([]string{"local", "--name", p.name, "--image-cache", p.cache}, args...)...)
+}
+
+// try is for clean-up: what it could not do is seen by the comparison of the machine.
+func (p *platform) try(args ...string) { p.command(args...).Run() }
+
+func (p *platform) run(t *testing.T, args ...string) {
+	t.Helper()
+	out, err := p.command(args...).CombinedOutput()
+	t.Logf("%s\n%s", strings.Join(args, " "), out)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, p.logs())
+	}
+}
+
+// logs are the last lines of every process, for a failed test.
+func (p *platform) logs() string {
+	files, _ := filepath.Glob(filepath.Join("/var/lib/skerry", p.name, "logs", "*.log"))
+	var all strings.Builder
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+		all.WriteString("== " + f + "\n")
+		all.Write(bytes.Join(lines[max(0, len(lines)-5):], []byte("\n")))
+		all.WriteString("\n")
+	}
+	return all.String()
+}
+
+func (p *platform) status(t *testing.T) local.Status {
+	t.Helper()
+	out, err := p.command("status", "-o", "json").Output()
+	if err != nil {
+		t.Fatalf("status: %v", err)
+	}
+	var s local.Status
+	if err := json.Unmarshal(out, &s); err != nil {
+		t.Fatalf("status: %v\n%s", err, out)
+	}
+	return s
+}
+
+func (p *platform) pids(t *testing.T) map[string]int {
+	t.Helper()
+	pids := map[string]int{}
+	for _, process := range p.status(t).Processes {
+		pids[process.Name] = process.PID
+	}
+	return pids
+}
+
+func (p *platform) clients(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", p.status(t).Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clients
+}
+
+// killAndRecover kills one process and waits until the instance is whole and writes.
+func (p *platform) killAndRecover(t *testing.T, clients kubernetes.Interface, name string) {
+	old := p.pids(t)
+	kill(t, old[name])
+	began := time.Now()
+	eventually(t, name+" is back", func() bool {
+		s := p.status(t)
+		return p.pids(t)[name] != old[name] && s.Phase == local.PhaseReady
+	})
+	eventually(t, "the cluster takes a write", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := clients.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "after-" + name}}, metav1.CreateOptions{})
+		return err == nil || apierrors.IsAlreadyExists(err)
+	})
+	t.Logf("back after %s", time.Since(began).Round(10*time.Millisecond))
+	for other, pid := range p.pids(t) {
+		if other != name && old[other] != pid {
+			t.Errorf("%s was started again too", other)
+		}
+	}
+	createPod(t, clients, "after-"+name, "")
+}
+
+func kill(t *testing.T, pids ...int) {
+	t.Helper()
+	for _, pid := range pids {
+		if pid <= 1 {
+			t.Fatalf("process %d is not ours to kill", pid)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatalf("killing %d: %v", pid, err)
+		}
+	}
+}
+
+func createClaim(t *testing.T, clients kubernetes.Interface) {
+	t.Helper()
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: "data"},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		},
+	}
+	if _, err := clients.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claim, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// createPod runs the pause image, with a claim or without, and waits until it is Ready.
+func createPod(t *testing.T, clients kubernetes.Interface, name, claim string) {
+	t.Helper()
+	user, group, now := int64(1000), int64(2000), int64(0)
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: corev1.PodSpec{
+			SecurityContext:               &corev1.PodSecurityContext{RunAsUser: &user, FSGroup: &group},
+			TerminationGracePeriodSeconds: &now,
+			Containers:                    []corev1.Container{{Name: "main", Image: image.Pause(), ImagePullPolicy: corev1.PullNever}},
+		},
+	}
+	if claim != "" {
+		pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}}}
+		pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	}
+	eventually(t, "Pod "+name+" is accepted", func() bool {
+		_, err := clients.CoreV1().Pods("default").Create(t.Context(), pod, metav1.CreateOptions{})
+		return err == nil || apierrors.IsAlreadyExists(err)
+	})
+	eventually(t, "Pod "+name+" is Ready", func() bool { return podReady(t, clients, name) })
+}
+
+func podReady(t *testing.T, clients kubernetes.Interface, name string) bool {
+	pod, err := clients.CoreV1().Pods("default").Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		return false
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func restartsOf(t *testing.T, clients kubernetes.Interface, name string) int {
+	t.Helper()
+	pod, err := clients.CoreV1().Pods("default").Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil || len(pod.Status.ContainerStatuses) == 0 {
+		return -1
+	}
+	return int(pod.Status.ContainerStatuses[0].RestartCount)
+}
+
+// checkVolume looks at the claim's folder: the Pod's group owns it.
+func (p *platform) checkVolume(t *testing.T) {
+	t.Helper()
+	folders, err := filepath.Glob(filepath.Join("/var/lib/skerry", p.name, "volumes", "pvc-*"))
+	if err != nil || len(folders) != 1 {
+		t.Fatalf("want one volume's folder, have %v (%v)", folders, err)
+	}
+	info, err := os.Stat(folders[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if group := info.Sys().(*syscall.Stat_t).Gid; group != 2000 {
+		t.Errorf("group of the volume is %d, want the Pod's fsGroup 2000", group)
+	}
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(90 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 90 s: %s", what)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
