@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/component-base/version"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,7 +65,9 @@ func runPool(ctx context.Context, o poolOptions) error {
 	if address == nil {
 		return fmt.Errorf("--pod-ip %q is no IP address", o.podIP)
 	}
-	ctrl.SetLogger(zap.New(zap.JSONEncoder()))
+	logger := zap.New(zap.JSONEncoder())
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger.WithName("kubernetes").V(1)) // of Kubernetes' own, errors only
 	mgr, err := newPoolManager(o)
 	if err != nil {
 		return err

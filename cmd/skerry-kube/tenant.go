@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/skerry-platform/skerry/internal/controlplane"
@@ -87,7 +88,7 @@ func (t *tenant) startDNS(spec pool.Spec, address string) error {
 	if err := writeKubeconfig(kubeconfig, address, t.cp.Port(), spec.Secret, controlplane.DNSUser); err != nil {
 		return err
 	}
-	server, err := dns.Start(dns.Config{Kubeconfig: kubeconfig, BindAddress: address})
+	server, err := dns.Start(dns.Config{Kubeconfig: kubeconfig, BindAddress: address, Log: ctrl.Log.WithName("kubernetes").V(1)})
 	if err != nil {
 		return err
 	}

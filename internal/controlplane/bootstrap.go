@@ -23,18 +23,22 @@ import (
 	applydiscovery "k8s.io/client-go/applyconfigurations/discovery/v1"
 	applyrbac "k8s.io/client-go/applyconfigurations/rbac/v1"
 	"k8s.io/client-go/kubernetes"
+	rbacclient "k8s.io/client-go/kubernetes/typed/rbac/v1"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/yaml"
 )
 
-// Who may do everything in a virtual cluster.
+// Users and groups of the platform in a virtual cluster.
 const (
-	// AdminGroup is the organization in the administrator's client certificate.
+	// AdminGroup is the organization in the administrator's client certificate. It
+	// may do everything.
 	AdminGroup = "skerry:admins"
-	// SyncerUser is the syncer. It lives in the same process as the API server, so
+	// SyncerUser is the syncer; it may do everything. It lives in the same process as the API server, so
 	// a smaller role would protect nothing.
 	SyncerUser = "skerry:syncer"
+	// DNSUser may read what DNS serves.
+	DNSUser = "skerry:dns"
 
 	fieldManager = "skerry-control-plane"
 )
@@ -47,7 +51,7 @@ func (cp *ControlPlane) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
-	if err := applyAdministrators(ctx, client); err != nil {
+	if err := applyRoles(ctx, client.RbacV1()); err != nil {
 		return err
 	}
 	if err := applyKubernetesEndpoint(ctx, client, cp.cfg.KubernetesServiceIP); err != nil {
@@ -90,17 +94,31 @@ func applyKubernetesEndpoint(ctx context.Context, client kubernetes.Interface, i
 	return nil
 }
 
-func applyAdministrators(ctx context.Context, client kubernetes.Interface) error {
-	binding := applyrbac.ClusterRoleBinding("skerry:administrators").
-		WithRoleRef(applyrbac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName("cluster-admin")).
-		WithSubjects(
-			applyrbac.Subject().WithAPIGroup(rbacv1.GroupName).WithKind(rbacv1.GroupKind).WithName(AdminGroup),
-			applyrbac.Subject().WithAPIGroup(rbacv1.GroupName).WithKind(rbacv1.UserKind).WithName(SyncerUser))
-	_, err := client.RbacV1().ClusterRoleBindings().Apply(ctx, binding, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
-	if err != nil {
-		return fmt.Errorf("applying ClusterRoleBinding skerry:administrators: %w", err)
+// applyRoles grants the platform's users their rights.
+func applyRoles(ctx context.Context, client rbacclient.RbacV1Interface) error {
+	options := metav1.ApplyOptions{FieldManager: fieldManager, Force: true}
+	dns := applyrbac.ClusterRole(DNSUser).WithRules(
+		applyrbac.PolicyRule().WithAPIGroups("").WithResources("services", "pods", "namespaces").WithVerbs("list", "watch"),
+		applyrbac.PolicyRule().WithAPIGroups(discoveryv1.GroupName).WithResources("endpointslices").WithVerbs("list", "watch"))
+	if _, err := client.ClusterRoles().Apply(ctx, dns, options); err != nil {
+		return fmt.Errorf("applying ClusterRole %s: %w", DNSUser, err)
+	}
+	for _, binding := range []*applyrbac.ClusterRoleBindingApplyConfiguration{
+		bind("skerry:administrators", "cluster-admin", rbacv1.GroupKind, AdminGroup),
+		bind(SyncerUser, "cluster-admin", rbacv1.UserKind, SyncerUser),
+		bind(DNSUser, DNSUser, rbacv1.UserKind, DNSUser),
+	} {
+		if _, err := client.ClusterRoleBindings().Apply(ctx, binding, options); err != nil {
+			return fmt.Errorf("applying ClusterRoleBinding %s: %w", *binding.Name, err)
+		}
 	}
 	return nil
+}
+
+func bind(name, role, kind, subject string) *applyrbac.ClusterRoleBindingApplyConfiguration {
+	return applyrbac.ClusterRoleBinding(name).
+		WithRoleRef(applyrbac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName(role)).
+		WithSubjects(applyrbac.Subject().WithAPIGroup(rbacv1.GroupName).WithKind(kind).WithName(subject))
 }
 
 func applyCRDs(ctx context.Context, client apiextensions.CustomResourceDefinitionInterface, crds [][]byte) error {

@@ -54,6 +54,7 @@ type controllers struct {
 	metadataInformer metadatainformer.SharedInformerFactory
 	// started is closed when every informer that was asked for at first is started.
 	started chan struct{}
+	loops   []loop
 }
 
 func newControllers(config *rest.Config, factory informers.SharedInformerFactory, f files) (*controllers, error) {
@@ -76,31 +77,36 @@ func newControllers(config *rest.Config, factory informers.SharedInformerFactory
 	}, nil
 }
 
-// run constructs all controllers, starts them and returns. They end with ctx; wait
-// for wg to know that they have.
-func (c *controllers) run(ctx context.Context, wg *sync.WaitGroup, which Controllers) error {
+// construct makes all controllers, which add their handlers to informers. It must come
+// before the informers are started: some constructors finish after their handlers are added.
+func (c *controllers) construct(ctx context.Context, which Controllers) error {
 	constructors := c.clusterControllers()
 	if which == AllControllers {
 		constructors = append(constructors, c.workloadControllers()...)
 	}
-	var loops []loop
 	for _, construct := range constructors {
 		l, err := construct(ctx)
 		if err != nil {
 			return err
 		}
-		loops = append(loops, l)
+		c.loops = append(c.loops, l)
 	}
+	return nil
+}
+
+// run starts the controllers and returns; the API server answers by now. They end
+// with ctx, and wg is done when they have. A controller that was constructed is also to be
+// run, even with a context that is done already, for it to let go of what it holds.
+func (c *controllers) run(ctx context.Context, wg *sync.WaitGroup) {
 	c.Start(ctx.Done())
 	close(c.started)
-	for _, l := range loops {
+	for _, l := range c.loops {
 		wg.Go(func() { l(ctx) })
 	}
 	wg.Go(func() {
 		<-ctx.Done()
 		c.metadataInformer.Shutdown()
 	})
-	return nil
 }
 
 // ForResource gives the informer that the API server or a controller holds anyway, or

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	quota "k8s.io/apiserver/pkg/quota/v1/generic"
 	"k8s.io/client-go/util/keyutil"
@@ -51,8 +52,20 @@ func (c *controllers) clusterControllers() []constructor {
 	}
 }
 
+// discover lists the namespaced kinds. While controllers are constructed the API server
+// does not answer yet; they ask again later, and take a group without kinds for now. (Without even
+// a group the namespace controller would end the process, and with it every tenant.)
+func (c *controllers) discover() ([]*metav1.APIResourceList, error) {
+	select {
+	case <-c.started:
+		return c.discovery.ServerPreferredNamespacedResources()
+	default:
+		return []*metav1.APIResourceList{{GroupVersion: corev1.SchemeGroupVersion.String()}}, nil
+	}
+}
+
 func (c *controllers) namespace(ctx context.Context) (loop, error) {
-	nc := namespace.NewNamespaceController(ctx, c.client, c.metadata, c.discovery.ServerPreferredNamespacedResources,
+	nc := namespace.NewNamespaceController(ctx, c.client, c.metadata, c.discover,
 		c.informers.Core().V1().Namespaces(), namespaceResync, corev1.FinalizerKubernetes)
 	return func(ctx context.Context) { nc.Run(ctx, workers) }, nil
 }
@@ -141,14 +154,13 @@ func (c *controllers) quota(ctx context.Context) (loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the quota evaluators: %w", err)
 	}
-	discover := c.discovery.ServerPreferredNamespacedResources
 	rqc, err := resourcequota.NewController(ctx, &resourcequota.ControllerOptions{
 		QuotaClient:               c.client.CoreV1(),
 		ResourceQuotaInformer:     c.informers.Core().V1().ResourceQuotas(),
 		ResyncPeriod:              controller.StaticResyncPeriodFunc(quotaResync),
 		InformerFactory:           c,
 		ReplenishmentResyncPeriod: controller.StaticResyncPeriodFunc(resyncPeriod),
-		DiscoveryFunc:             discover,
+		DiscoveryFunc:             c.discover,
 		IgnoredResourcesFunc:      evaluators.IgnoredResources,
 		InformersStarted:          c.started,
 		Registry:                  quota.NewRegistry(evaluators.Evaluators()),
@@ -159,7 +171,7 @@ func (c *controllers) quota(ctx context.Context) (loop, error) {
 	}
 	return both(
 		func(ctx context.Context) { rqc.Run(ctx, workers) },
-		func(ctx context.Context) { rqc.Sync(ctx, discover, discoveryPeriod) }), nil
+		func(ctx context.Context) { rqc.Sync(ctx, c.discover, discoveryPeriod) }), nil
 }
 
 func (c *controllers) garbageCollector(ctx context.Context) (loop, error) {

@@ -20,6 +20,7 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"github.com/skerry-platform/skerry/charts"
 )
@@ -39,6 +40,10 @@ const (
 	// tests that write the status of workloads themselves.
 	ClusterControllers
 )
+
+// quiet is how much less than its errors Kubernetes tells in the log: what it says while it
+// starts is the same for every tenant.
+const quiet = 2
 
 // Config of one virtual control plane.
 type Config struct {
@@ -77,7 +82,10 @@ type ControlPlane struct {
 	server *apiServer
 	// stopServer and stopControllers begin to end each half.
 	stopServer, stopControllers context.CancelFunc
-	controllers                 sync.WaitGroup
+	controllersCtx              context.Context
+	controllers                 *controllers
+	runControllers              func() // once
+	running                     sync.WaitGroup
 	done                        chan struct{}
 
 	mu  sync.Mutex
@@ -120,9 +128,11 @@ func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 	cp.port = listener.Addr().(*net.TCPAddr).Port
-	serverCtx, stopServer := context.WithCancel(context.WithoutCancel(ctx))
+	cp.runControllers = sync.OnceFunc(func() { cp.controllers.run(cp.controllersCtx, &cp.running) })
+	logger := klog.FromContext(ctx).WithName("kubernetes").V(quiet)
+	serverCtx, stopServer := context.WithCancel(klog.NewContext(context.WithoutCancel(ctx), logger))
 	cp.stopServer = stopServer
-	if cp.server, err = cp.newServer(serverCtx, listener, name); err != nil {
+	if err := cp.construct(serverCtx, listener, name); err != nil {
 		stopServer()
 		listener.Close()
 		name.Release()
@@ -132,12 +142,20 @@ func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 	return cp, nil
 }
 
-func (cp *ControlPlane) newServer(ctx context.Context, listener net.Listener, name *cache.InformerName) (*apiServer, error) {
+// construct makes the API server and the controllers, neither running.
+func (cp *ControlPlane) construct(ctx context.Context, listener net.Listener, name *cache.InformerName) error {
 	opts, err := serverOptions(ctx, cp.cfg, listener, cp.files, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return newServer(opts, cp.cfg.Hooks)
+	if cp.server, err = newServer(opts, cp.cfg.Hooks); err != nil {
+		return err
+	}
+	if cp.controllers, err = newControllers(cp.RESTConfig(), cp.server.informers, cp.files); err != nil {
+		return err
+	}
+	cp.controllersCtx, cp.stopControllers = context.WithCancel(ctx)
+	return cp.controllers.construct(cp.controllersCtx, cp.cfg.Controllers)
 }
 
 // serve runs the API server until ctx is done, and then lets go of what it held.
@@ -150,16 +168,6 @@ func (cp *ControlPlane) serve(ctx context.Context, name *cache.InformerName) {
 	cp.stopServer() // it may have ended by itself
 	cp.server.informers.Shutdown()
 	name.Release()
-}
-
-// startControllers returns when they are constructed and started.
-func (cp *ControlPlane) startControllers(ctx context.Context) error {
-	ctx, cp.stopControllers = context.WithCancel(context.WithoutCancel(ctx))
-	c, err := newControllers(cp.RESTConfig(), cp.server.informers, cp.files)
-	if err != nil {
-		return err
-	}
-	return c.run(ctx, &cp.controllers, cp.cfg.Controllers)
 }
 
 func (cp *ControlPlane) fail(err error) {
@@ -207,10 +215,9 @@ func (cp *ControlPlane) Stop(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if cp.stopControllers != nil {
-			cp.stopControllers()
-			cp.controllers.Wait()
-		}
+		cp.stopControllers()
+		cp.runControllers() // those that never ran have something to let go of, too
+		cp.running.Wait()
 		cp.stopServer()
 		<-cp.done
 	}()

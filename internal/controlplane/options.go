@@ -43,6 +43,9 @@ func serverOptions(ctx context.Context, cfg Config, listener net.Listener, f fil
 	s.EndpointReconcilerType = string(reconcilers.NoneEndpointReconcilerType)
 
 	s.GenericServerRunOptions.AdvertiseAddress = listener.Addr().(*net.TCPAddr).IP
+	if cfg.KubernetesServiceIP != nil { // the address that stays, also when it listens on all
+		s.GenericServerRunOptions.AdvertiseAddress = cfg.KubernetesServiceIP
+	}
 	s.SecureServing.Listener = listener
 	s.SecureServing.BindAddress = listener.Addr().(*net.TCPAddr).IP
 	s.SecureServing.BindPort = listener.Addr().(*net.TCPAddr).Port

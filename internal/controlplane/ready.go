@@ -20,15 +20,16 @@ const (
 // becomeReady waits for /readyz, installs what every virtual cluster has, and starts
 // the controllers.
 func (cp *ControlPlane) becomeReady(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, readyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := cp.waitReady(bounded); err != nil {
+	if err := cp.waitReady(ctx); err != nil {
 		return err
 	}
-	if err := cp.bootstrap(bounded); err != nil {
+	if err := cp.bootstrap(ctx); err != nil {
 		return err
 	}
-	return cp.startControllers(ctx)
+	cp.runControllers()
+	return nil
 }
 
 // waitReady asks /readyz until it says ok: the API server offers no event for it.

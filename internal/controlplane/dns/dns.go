@@ -16,6 +16,7 @@ import (
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 
 	// The plugins that the Corefile below names.
@@ -59,6 +60,8 @@ type Config struct {
 	// Forward is where other names are asked for: a resolv.conf or an address.
 	// Default /etc/resolv.conf.
 	Forward string
+	// Log is where klog writes in this process. Zero: to standard error.
+	Log logr.Logger
 }
 
 // Server is a running DNS.
@@ -82,9 +85,14 @@ func Start(cfg Config) (*Server, error) {
 	starting.Lock()
 	defer starting.Unlock()
 	caddy.Quiet, dnsserver.Quiet = true, true
-	logger := klog.Background()
 	instance, err := caddy.Start(caddy.CaddyfileInput{Contents: contents.Bytes(), Filepath: "Corefile", ServerTypeName: "dns"})
-	klog.SetLogger(logger) // the kubernetes plugin takes klog for itself
+	// The kubernetes plugin takes klog for itself. klog's own current logger cannot be read
+	// and put back: it would write to itself.
+	if cfg.Log.IsZero() {
+		klog.ClearLogger()
+	} else {
+		klog.SetLogger(cfg.Log)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("starting DNS on %s: %w", cfg.BindAddress, errors.Join(err, stop(instance)))
 	}

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -68,6 +69,7 @@ type pool struct {
 	host    *rest.Config
 	clients kubernetes.Interface
 	metrics *metrics
+	log     logr.Logger
 
 	mu      sync.Mutex
 	runners map[string]*runner
@@ -90,7 +92,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, opts Options) error
 	}
 	p := &pool{
 		Options: opts, ctx: ctx, client: mgr.GetClient(), live: mgr.GetAPIReader(), host: mgr.GetConfig(), clients: clients,
-		metrics: newMetrics(opts.Registerer), runners: map[string]*runner{},
+		metrics: newMetrics(opts.Registerer), log: mgr.GetLogger().WithName("pool"), runners: map[string]*runner{},
 	}
 	if err := mgr.Add(stopper{p}); err != nil {
 		return fmt.Errorf("adding the pool member to the manager: %w", err)
@@ -127,7 +129,7 @@ func (s stopper) Start(ctx context.Context) error {
 func (stopper) NeedLeaderElection() bool { return false }
 
 // serve makes sure that a runner works for the virtual cluster. It returns at once.
-func (p *pool) serve(ctx context.Context, name string, uid types.UID) *runner {
+func (p *pool) serve(name string, uid types.UID) *runner {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r := p.runners[name]; r != nil {
@@ -139,7 +141,7 @@ func (p *pool) serve(ctx context.Context, name string, uid types.UID) *runner {
 	r := newRunner(p, name, uid)
 	before := p.runners[name]
 	p.runners[name] = r
-	runCtx := log.IntoContext(r.ctx, log.FromContext(ctx).WithValues("virtualCluster", name))
+	runCtx := log.IntoContext(r.ctx, p.log.WithValues("virtualCluster", name))
 	p.wg.Go(func() {
 		if before != nil {
 			<-before.done

@@ -57,9 +57,9 @@ func (p *pool) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, er
 	}
 	switch decide(vc) {
 	case serve:
-		p.serve(ctx, vc.Name, vc.UID)
+		p.serve(vc.Name, vc.UID)
 	case retire:
-		p.serve(ctx, vc.Name, vc.UID).retire()
+		p.serve(vc.Name, vc.UID).retire()
 	case abandon:
 		p.abandon(vc.Name)
 	}
