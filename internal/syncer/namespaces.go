@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -71,25 +72,33 @@ func (n *namespaces) watchHome(ctx context.Context, q queue) error {
 
 // Reconcile brings one namespace's VirtualNamespace and watches to what the virtual namespace needs.
 func (n *namespaces) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	err := n.reconcile(ctx, req)
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: conflictDelay}, nil
+	}
+	return reconcile.Result{}, err
+}
+
+func (n *namespaces) reconcile(ctx context.Context, req reconcile.Request) error {
 	name := req.Name
 	virtual, err := find[corev1.Namespace](ctx, n.virtual, req.NamespacedName)
 	if err != nil {
-		return reconcile.Result{}, err
+		return err
 	}
 	vns, err := find[platformv1alpha1.VirtualNamespace](ctx, n.spaces.home, n.spaces.key(name))
 	if err != nil {
-		return reconcile.Result{}, err
+		return err
 	}
 	switch {
 	case virtual == nil && vns == nil:
 		n.spaces.unwant(name)
-		return reconcile.Result{}, n.spaces.closeSpace(ctx, name)
+		return n.spaces.closeSpace(ctx, name)
 	case virtual == nil:
-		return reconcile.Result{}, n.orphan(ctx, name, vns)
+		return n.orphan(ctx, name, vns)
 	case vns == nil:
-		return reconcile.Result{}, n.absent(ctx, virtual)
+		return n.absent(ctx, virtual)
 	default:
-		return reconcile.Result{}, n.present(ctx, virtual, vns)
+		return n.present(ctx, virtual, vns)
 	}
 }
 
@@ -124,7 +133,6 @@ func (n *namespaces) absent(ctx context.Context, virtual *corev1.Namespace) erro
 	if err := n.addFinalizer(ctx, virtual); err != nil {
 		return err
 	}
-	log.FromContext(ctx).Info("asking for a host namespace", "namespace", name, "hostNamespace", n.hostNamespace(name))
 	return n.spaces.create(ctx, name)
 }
 

@@ -60,9 +60,7 @@ func podRunsAndEnds(t *testing.T, w *world) {
 
 func podHasTokens(t *testing.T, w *world) {
 	ns, hostNS := w.namespace(t, "tokens")
-	create(t, w.virtual.Client, &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "kube-root-ca.crt"}, Data: map[string]string{"ca.crt": "the virtual CA"},
-	})
+	ca := await[corev1.ConfigMap](t, w.virtual.Client, ns, virtualRootCA, nil)
 	virtual := simplePod(ns, "web")
 	create(t, w.virtual.Client, virtual)
 
@@ -80,8 +78,8 @@ func podHasTokens(t *testing.T, w *world) {
 	if user := review.Status.User.Username; user != "system:serviceaccount:tokens:default" {
 		t.Errorf("the token is of %q (%s)", user, review.Status.Error)
 	}
-	await(t, w.host.Client, hostNS, hostRootCA, func(ca *corev1.ConfigMap) error {
-		return want(ca.Data["ca.crt"] == "the virtual CA", "the CA on the host is %q", ca.Data["ca.crt"])
+	await(t, w.host.Client, hostNS, hostRootCA, func(onHost *corev1.ConfigMap) error {
+		return want(onHost.Data["ca.crt"] == ca.Data["ca.crt"], "the CA on the host is %q", onHost.Data["ca.crt"])
 	})
 
 	// An early refresh time stands for an old token.

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
 )
@@ -187,9 +188,13 @@ func (s *spaces) create(ctx context.Context, namespace string) error {
 		Labels: map[string]string{platformv1alpha1.LabelVirtualCluster: s.cluster},
 	}}
 	err := s.client.Create(ctx, vns, client.FieldOwner(fieldOwner))
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("creating VirtualNamespace %s/%s: %w", s.cluster, namespace, err)
 	}
+	log.FromContext(ctx).Info("asked for a host namespace", "namespace", namespace, "hostNamespace", s.hostNamespace(namespace))
 	return nil
 }
 

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -56,6 +55,7 @@ type world struct {
 	root          testing.TB // outlives the stories
 	host, virtual *testenv.Env
 	vc            string
+	tenant        *rest.Config // on the host
 	syncer        *Syncer
 	shared        cache.Cache // of the host
 	stop          func()      // ends the syncer
@@ -66,6 +66,7 @@ func newWorld(t testing.TB, vc string) *world {
 	host := testenv.Start(t)
 	w := &world{root: t, host: host, virtual: testenv.StartOwn(t), vc: vc}
 	makeNamespace(t, host.Client, vc)
+	w.tenant = tenantConfig(t, host, vc)
 	startOperator(t, host.Config, vc)
 	w.start(t)
 	return w
@@ -82,7 +83,7 @@ func (w *world) start(t testing.TB) {
 	go func() { _ = shared.Start(ctx) }()
 	w.shared = shared
 	w.syncer, err = New(Config{
-		VirtualCluster: w.vc, Host: w.host.Config, ServiceIP: testServiceIP, DNSIP: testDNSIP, Shared: shared,
+		VirtualCluster: w.vc, Host: w.tenant, ServiceIP: testServiceIP, DNSIP: testDNSIP, Shared: shared,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +111,7 @@ func (w *world) start(t testing.TB) {
 func startOperator(t testing.TB, cfg *rest.Config, vc string) {
 	t.Helper()
 	mgr, err := ctrl.NewManager(cfg, manager.Options{
-		Scheme: scheme, MapperProvider: staticMapper, Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"},
 		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{vc: {}}},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
 	})
@@ -158,7 +159,7 @@ func (o *operator) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	}
 	objects := []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
-		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "default"}},
+		tenantBinding(req.Namespace, name, tenantRole),
 	}
 	for _, object := range objects {
 		if err := o.Create(ctx, object); err != nil && !apierrors.IsAlreadyExists(err) {
@@ -171,35 +172,22 @@ func (o *operator) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	return reconcile.Result{}, nil
 }
 
-// empty deletes everything in a host namespace; true while something is left.
+// empty deletes a host namespace; true while it is there.
 func (o *operator) empty(ctx context.Context, namespace string) (bool, error) {
-	left := false
-	for _, kind := range []client.Object{
-		untyped(namespacedReleaseKind), &corev1.Pod{}, &corev1.Service{}, &corev1.ConfigMap{}, &corev1.Secret{},
-		&corev1.PersistentVolumeClaim{}, &discoveryv1.EndpointSlice{},
-	} {
-		objects, err := listObjects(ctx, o.live, kind, client.InNamespace(namespace))
-		if err != nil {
-			return false, err
-		}
-		for _, object := range objects {
-			left = true
-			object.SetFinalizers(nil)
-			if err := o.Update(ctx, object); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-				return false, err
-			}
-			if err := o.Delete(ctx, object, client.GracePeriodSeconds(0)); client.IgnoreNotFound(err) != nil {
-				return false, err
-			}
-		}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := o.live.Get(ctx, client.ObjectKeyFromObject(ns), ns); err != nil {
+		return false, client.IgnoreNotFound(err)
 	}
-	return left, nil
+	if ns.DeletionTimestamp == nil {
+		return true, client.IgnoreNotFound(o.Delete(ctx, ns))
+	}
+	return true, nil
 }
 
 func makeNamespace(t testing.TB, c client.Client, name string) {
 	t.Helper()
 	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
-	create(t, c, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "default"}})
+	await[corev1.ServiceAccount](t, c, name, "default", nil)
 }
 
 // namespace makes a virtual namespace and gives its two names.
