@@ -176,7 +176,7 @@ func (u *uninstall) perform(ctx context.Context) error {
 	a.Timeout, a.WaitStrategy = u.want.WaitTimeout, kube.HookOnlyStrategy
 	a.WaitOptions = []kube.WaitOption{kube.WithWaitContext(ctx)}
 	_, err := a.Run(u.name)
-	return err
+	return because(err, u.cfg)
 }
 
 // purge forgets an uninstalled release.

@@ -12,10 +12,17 @@ import (
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
 )
 
+// mostName is the longest name of a Helm release; see chart/v2/util.ValidateReleaseName.
+const mostName = 53
+
 // checkFields refuses what this version does not serve and what would change what is
 // installed if it were left out silently.
-func checkFields(spec helmv1beta1.ReleaseSpec, t *tenant) error {
-	p := spec.ForProvider
+func checkFields(rel *helmv1beta1.Release, t *tenant) error {
+	spec, p := rel.Spec, rel.Spec.ForProvider
+	if name := helmName(rel); len(name) > mostName {
+		return refusef("the Helm release would be called %q, which is %d characters long; Helm allows %d: shorten the name of the "+
+			"Release (or of the component that it is made for)", name, len(name), mostName)
+	}
 	if p.Namespace != "" && p.Namespace != t.Namespace && p.Namespace != t.VirtualNamespace {
 		return refusef("spec.forProvider.namespace is %q, but a Release installs into its own namespace, %q: leave the field out, "+
 			"or create the Release in the other namespace", p.Namespace, t.VirtualNamespace)

@@ -6,7 +6,6 @@ package helm
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
@@ -34,6 +33,8 @@ type workloads struct {
 	Missing []string
 	// Unwatched is true when the cause is on an object whose changes no watch tells.
 	Unwatched bool
+	// Subject is the object that Message is about.
+	Subject *unstructured.Unstructured
 }
 
 // inert kinds are ready as soon as they exist; Helm has just written them, so they are
@@ -50,6 +51,12 @@ var inert = map[schema.GroupKind]bool{
 	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}: true,
 	{Group: "networking.k8s.io", Kind: "NetworkPolicy"}:              true,
 	{Group: "networking.k8s.io", Kind: "Ingress"}:                    true,
+}
+
+// passing kinds may be gone by themselves once they have done their work.
+var passing = map[schema.GroupKind]bool{
+	{Group: "batch", Kind: "Job"}: true,
+	{Kind: "Pod"}:                 true,
 }
 
 // watched kinds are those of watches.go: their changes lead to a new reading.
@@ -79,15 +86,16 @@ func (t *tenant) readiness(ctx context.Context, manifest, release string) (workl
 		live.SetGroupVersionKind(obj.GroupVersionKind())
 		err := t.client.Get(ctx, client.ObjectKeyFromObject(obj), live)
 		switch {
+		case apierrors.IsNotFound(err) && passing[kind]:
 		case apierrors.IsNotFound(err):
 			w.Missing = append(w.Missing, obj.GetKind()+" "+obj.GetName())
-			w.notReady(obj.GetKind()+" "+obj.GetName()+" is missing", false, watched[kind])
+			w.notReady(obj, "it is missing", false)
 		case meta.IsNoMatchError(err):
-			w.notReady(fmt.Sprintf("kind %s is not served here", kind), true, false)
+			w.notReady(obj, "its kind is not served here", true)
 		case err != nil:
 			return workloads{}, fmt.Errorf("reading %s %s: %w", obj.GetKind(), obj.GetName(), err)
 		default:
-			w.add(live, watched[kind])
+			w.add(live)
 		}
 	}
 	if !w.Ready && len(w.Missing) == 0 {
@@ -97,28 +105,27 @@ func (t *tenant) readiness(ctx context.Context, manifest, release string) (workl
 }
 
 // add counts one object in.
-func (w *workloads) add(live *unstructured.Unstructured, isWatched bool) {
+func (w *workloads) add(live *unstructured.Unstructured) {
 	result, err := status.Compute(live)
-	if err != nil {
-		w.notReady(fmt.Sprintf("%s %s: its state cannot be read: %v", live.GetKind(), live.GetName(), err), false, isWatched)
-		return
+	switch {
+	case err != nil:
+		w.notReady(live, fmt.Sprintf("its state cannot be read: %v", err), false)
+	case result.Status != status.CurrentStatus:
+		w.notReady(live, result.Message, result.Status == status.FailedStatus)
 	}
-	if result.Status == status.CurrentStatus {
-		return
-	}
-	w.notReady(fmt.Sprintf("%s %s: %s", live.GetKind(), live.GetName(), result.Message), result.Status == status.FailedStatus, isWatched)
 }
 
 // notReady keeps the first message, and that of a broken object before any other.
-func (w *workloads) notReady(message string, broken, isWatched bool) {
+func (w *workloads) notReady(obj *unstructured.Unstructured, message string, broken bool) {
 	if w.Ready || (broken && !w.Broken) {
-		w.Message = message
+		w.Message, w.Subject = fmt.Sprintf("%s %s: %s", obj.GetKind(), obj.GetName(), message), obj
 	}
-	w.Ready, w.Broken, w.Unwatched = false, w.Broken || broken, w.Unwatched || !isWatched
+	w.Ready, w.Broken = false, w.Broken || broken
+	w.Unwatched = w.Unwatched || !watched[obj.GroupVersionKind().GroupKind()]
 }
 
-// deepen replaces the workload's message by what its Pods say, or, when it could make
-// none, by the warning about that.
+// deepen adds to the workload's message what its Pods say, or, when it could make none, the
+// warning about that.
 func (t *tenant) deepen(ctx context.Context, w *workloads, release string) error {
 	var pods corev1.PodList
 	if err := t.client.List(ctx, &pods, client.InNamespace(t.Namespace), client.MatchingLabels{labelInstance: release}); err != nil {
@@ -128,18 +135,21 @@ func (t *tenant) deepen(ctx context.Context, w *workloads, release string) error
 		w.Message, w.Broken = w.Message+": "+cause.Message, w.Broken || cause.Broken
 		return nil
 	}
-	kind, rest, _ := strings.Cut(w.Message, " ")
-	name, _, _ := strings.Cut(rest, ":")
+	if len(pods.Items) > 0 {
+		return nil
+	}
 	var events corev1.EventList
 	// The events are a bonus: without the right to read them the message stays.
 	if err := t.client.List(ctx, &events, client.InNamespace(t.Namespace), client.MatchingFields{
-		"involvedObject.kind": kind, "involvedObject.name": name, "type": corev1.EventTypeWarning,
-	}); err != nil {
-		return client.IgnoreNotFound(ignoreForbidden(err))
+		"involvedObject.kind": w.Subject.GetKind(), "involvedObject.name": w.Subject.GetName(), "type": corev1.EventTypeWarning,
+	}); ignoreForbidden(err) != nil {
+		return fmt.Errorf("listing the events of %s %s: %w", w.Subject.GetKind(), w.Subject.GetName(), err)
 	}
-	if warning := newestEvent(events.Items); warning != "" && len(pods.Items) == 0 {
-		w.Message, w.Unwatched = w.Message+": "+warning, true
+	if warning := newestEvent(events.Items); warning != "" {
+		w.Message += ": " + warning
 	}
+	// No watch tells of events.
+	w.Unwatched = true
 	return nil
 }
 

@@ -155,7 +155,7 @@ func (r *Reconciler) perform(ctx context.Context, rel *helmv1beta1.Release, do p
 
 // prepare finds out what is wanted: chart, values, and the digest of both.
 func (r *Reconciler) prepare(ctx context.Context, rel *helmv1beta1.Release, t *tenant, j *job) error {
-	if err := checkFields(rel.Spec, t); err != nil {
+	if err := checkFields(rel, t); err != nil {
 		return err
 	}
 	src, err := locate(j.spec.Chart, r.options.Mirrors, r.options.AllowedRepositories)

@@ -35,10 +35,13 @@ func (r *Reconciler) remove(ctx context.Context, rel *helmv1beta1.Release, t *te
 	}
 	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, spec: rel.Spec.ForProvider, want: wantedOf(rel)}
 	waits, err := r.uninstalled(ctx, rel, t, j)
+	rel.Status.ObservedGeneration = rel.Generation
 	switch {
 	case err != nil:
-		setReady(rel, metav1.ConditionFalse, platformv1alpha1.ReasonDeleting, "")
-		setSynced(rel, metav1.ConditionFalse, platformv1alpha1.ReasonReconcileError, explain(err, t))
+		why := explain(err, t)
+		rel.Status.Synced = false
+		setSynced(rel, metav1.ConditionFalse, platformv1alpha1.ReasonReconcileError, why)
+		setReady(rel, metav1.ConditionFalse, platformv1alpha1.ReasonDeleting, why)
 		return ctrl.Result{}, err
 	case len(waits) > 0:
 		setReady(rel, metav1.ConditionFalse, platformv1alpha1.ReasonDeleting, "waiting until these are gone: "+listed(waits))

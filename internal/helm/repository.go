@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -137,9 +138,12 @@ func (c *charts) download(ctx context.Context, address string, cred credentials,
 // sameHost reports whether two addresses lead to one host and port, so that
 // credentials for one may be sent to the other.
 func sameHost(a, b string) bool {
-	reqA, errA := http.NewRequest(http.MethodGet, a, nil)
-	reqB, errB := http.NewRequest(http.MethodGet, b, nil)
-	return errA == nil && errB == nil && reqA.URL.Scheme == reqB.URL.Scheme && reqA.URL.Host == reqB.URL.Host
+	first, err := url.Parse(a)
+	if err != nil {
+		return false
+	}
+	second, err := url.Parse(b)
+	return err == nil && first.Scheme == second.Scheme && first.Host == second.Host
 }
 
 // newHTTPClient never connects to link-local addresses: that is where clouds answer with

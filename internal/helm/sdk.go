@@ -6,7 +6,6 @@ package helm
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -54,7 +53,7 @@ func (s *sdk) configuration(config *rest.Config, namespace string) (*action.Conf
 	if err != nil {
 		return nil, err
 	}
-	cfg := action.NewConfiguration(action.ConfigurationSetLogger(slog.DiscardHandler))
+	cfg := action.NewConfiguration(action.ConfigurationSetLogger(&errorLog{}))
 	getter := &clientGetter{config: config, mapper: s.mapper, discovery: s.discovery, namespace: namespace}
 	if err := cfg.Init(getter, namespace, "secret"); err != nil {
 		return nil, fmt.Errorf("preparing Helm for namespace %s: %w", namespace, err)

@@ -58,7 +58,7 @@ func UninstallChart(ctx context.Context, o UninstallOptions) error {
 	a.IgnoreNotFound, a.Timeout, a.WaitStrategy = true, o.Timeout, kube.StatusWatcherStrategy
 	a.WaitOptions = []kube.WaitOption{kube.WithWaitContext(ctx)}
 	if _, err := a.Run(o.Release); err != nil {
-		return fmt.Errorf("uninstalling release %s: %w", o.Release, err)
+		return fmt.Errorf("uninstalling release %s: %w", o.Release, because(err, cfg))
 	}
 	if o.CRDsOf != nil {
 		if err := deleteCRDs(ctx, c, o.CRDsOf, o.Progress); err != nil {

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // engine and the test acts: there are no controllers and no nodes.
 type world struct {
 	*testenv.Env
-	t      *testing.T
+	t      testing.TB
 	vc     string // the virtual cluster's name
 	ns     string // the host namespace of its namespace "default"
 	stop   context.CancelFunc
@@ -46,7 +46,7 @@ type world struct {
 }
 
 // newWorld starts the engine with the given catalog, or the built-in one.
-func newWorld(t *testing.T, options Options) *world {
+func newWorld(t testing.TB, options Options) *world {
 	t.Helper()
 	env := testenv.Start(t, testenv.WithScheme(helmv1beta1.AddToScheme, clusterv1beta1.AddToScheme))
 	w := &world{Env: env, t: t, vc: env.Namespace(t), config: options}
@@ -68,6 +68,7 @@ func (w *world) allow() *world {
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"secrets", "configmaps", "services", "pods", "persistentvolumeclaims", "events"}, Verbs: []string{"*"}},
 			{APIGroups: []string{"apps"}, Resources: []string{"statefulsets", "deployments"}, Verbs: []string{"*"}},
+			{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"*"}},
 		},
 	})
 	w.create(&rbacv1.RoleBinding{
