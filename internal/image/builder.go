@@ -69,12 +69,9 @@ func (b Builder) Ensure(ctx context.Context, node Node, name string) (Result, er
 		return Result{Name: name, Source: "present"}, nil
 	}
 	if r.official && b.Registry != NoRegistry {
-		img, err := pull(ctx, b.Registry, name)
-		if err == nil {
-			return b.deliver(ctx, node, name, img, "", record{Key: key, Pulled: true})
-		}
-		if ctx.Err() != nil {
-			return Result{}, err
+		result, err := b.fromRegistry(ctx, node, name, key)
+		if err == nil || ctx.Err() != nil {
+			return result, err
 		}
 	}
 	img, err := b.build(ctx, r)
@@ -82,6 +79,16 @@ func (b Builder) Ensure(ctx context.Context, node Node, name string) (Result, er
 		return Result{}, fmt.Errorf("building image %s: %w", name, err)
 	}
 	return b.deliver(ctx, node, name, img, present[name], record{Key: key})
+}
+
+// fromRegistry brings an official image to the node. Whatever keeps it from that, the
+// image can still be built.
+func (b Builder) fromRegistry(ctx context.Context, node Node, name, key string) (Result, error) {
+	img, err := pull(ctx, b.Registry, name)
+	if err != nil {
+		return Result{}, err
+	}
+	return b.deliver(ctx, node, name, img, "", record{Key: key, Pulled: true})
 }
 
 // isCurrent says whether the digest on the node is what would be brought there. An

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -38,6 +40,8 @@ func (l layout) restConfig() (*rest.Config, error) {
 		return nil, fmt.Errorf("reading %s: %w", l.kubeconfig(), err)
 	}
 	config.QPS = -1
+	// The cluster is on this machine; a proxy of the environment is for elsewhere.
+	config.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
 	return config, nil
 }
 

@@ -30,8 +30,9 @@ var (
 	stopLast       = []string{procEtcd}
 )
 
-// components are the processes of a node. The programs' paths are looked up by the caller.
-func components(l layout, a Addresses, executable, containerd string) []supervise.Spec {
+// components are the processes of a node. The programs' paths are looked up by the caller;
+// environ is the environment to pick theirs from.
+func components(l layout, a Addresses, executable, containerd string, environ []string) []supervise.Spec {
 	// Not before the API server serves: each of these gives up or backs off when it
 	// cannot reach it, and would only take its processor time from it.
 	afterAPI := []string{procAPIServer}
@@ -48,6 +49,10 @@ func components(l layout, a Addresses, executable, containerd string) []supervis
 	}
 	for i := range specs {
 		specs[i].Log = l.log(specs[i].Name)
+		specs[i].Env = componentEnv(environ)
+		if specs[i].Name == procContainerd {
+			specs[i].Env = containerdEnv(environ, a)
+		}
 	}
 	return specs
 }

@@ -108,8 +108,7 @@ func memAvailable(text string) (uint64, error) {
 }
 
 func (thisMachine) NamespaceInUse(name string) bool {
-	_, err := os.Lstat(filepath.Join("/run/netns", name))
-	return err == nil
+	return isNamespace(filepath.Join("/run/netns", name))
 }
 
 func (thisMachine) ListeningPorts(namespace string) ([]int, error) {

@@ -6,7 +6,11 @@ package local_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +51,7 @@ func TestPlatform(t *testing.T) {
 		createPod(t, clients, "keeper", "data")
 		p.checkVolume(t)
 	})
+	t.Run("nothing is open to strangers", func(t *testing.T) { p.checkClosed(t) })
 	t.Run("a second up finds everything done", func(t *testing.T) {
 		pids := p.pids(t)
 		p.run(t, "up", "--node-only")
@@ -321,6 +326,30 @@ func (p *platform) checkVolume(t *testing.T) {
 	}
 	if group := info.Sys().(*syscall.Stat_t).Gid; group != 2000 {
 		t.Errorf("group of the volume is %d, want the Pod's fsGroup 2000", group)
+	}
+}
+
+// checkClosed asks as somebody without a certificate.
+func (p *platform) checkClosed(t *testing.T) {
+	t.Helper()
+	server, err := url.Parse(p.status(t).Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 5 * time.Second}
+	for _, address := range []string{server.Host + "/api", net.JoinHostPort(server.Hostname(), "10250") + "/pods"} {
+		response, err := stranger.Get("https://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s answers a stranger with %s", address, response.Status)
+		}
+	}
+	if conn, err := net.DialTimeout("tcp", net.JoinHostPort(server.Hostname(), "2379"), time.Second); err == nil {
+		conn.Close()
+		t.Error("etcd can be reached from outside the node")
 	}
 }
 

@@ -132,10 +132,11 @@ func preflight(m Machine, in preflightInput) error {
 	return errors.Join(append(errs, checkImages(in))...)
 }
 
-func checkPrograms(m Machine, _ preflightInput) *PreflightError {
+func checkPrograms(m Machine, in preflightInput) *PreflightError {
 	var programs, packages []string
 	for _, r := range requirements {
-		if m.HasProgram(r.program) {
+		// Without application images nothing is built from packages.
+		if m.HasProgram(r.program) || (r.program == "mmdebstrap" && in.options.NodeOnly) {
 			continue
 		}
 		programs = append(programs, r.program)

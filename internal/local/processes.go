@@ -6,6 +6,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/go-logr/logr"
@@ -28,7 +29,7 @@ func Supervise(ctx context.Context, o Options, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	specs := components(l, instance.Addresses, o.Executable, containerd)
+	specs := components(l, instance.Addresses, o.Executable, containerd, os.Environ())
 	return supervise.Run(ctx, l.run(), o.watcherSpec(supervise.Guard), specs, log)
 }
 
@@ -43,6 +44,7 @@ func (o *Options) watcherSpec(name string) supervise.Spec {
 		Name: name,
 		Argv: []string{o.Executable, "local", "supervise", "--role=" + name,
 			"--name=" + o.Name, "--state=" + o.StateDir},
+		Env:           watcherEnv(os.Environ()),
 		Log:           o.layout().log(name),
 		SelfRecording: true,
 	}

@@ -35,7 +35,24 @@ func sweepProcesses(ctx context.Context, l layout) error {
 			return err
 		}
 	}
+	removeShimSockets(l, ids)
 	return removeCgroups(ids)
+}
+
+// removeShimSockets removes the sockets of killed shims, which are outside of our
+// folders; each container's folder names its shim's.
+func removeShimSockets(l layout, ids []string) {
+	for _, id := range ids {
+		data, err := os.ReadFile(filepath.Join(l.containers(), id, "address"))
+		if err != nil {
+			continue
+		}
+		socket := strings.TrimPrefix(strings.TrimSpace(string(data)), "unix://")
+		if filepath.Dir(socket) == "/run/containerd/s" {
+			// One socket serves all containers of a Pod, so it may be gone already.
+			os.Remove(socket)
+		}
+	}
 }
 
 // containerIDs are the containers that containerd has not cleaned up.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -22,7 +23,7 @@ type Spec struct {
 	// Argv is the program (its path) and its arguments. The program must call
 	// AwaitStart before it does anything.
 	Argv []string
-	// Env is added to the supervisor's own environment.
+	// Env is the whole environment of the process.
 	Env []string
 	// Log is the file that standard output and standard error are appended to.
 	Log string
@@ -62,7 +63,7 @@ func (f folder) start(s Spec, restarts int) (*child, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{read}
 	// ExtraFiles begin at descriptor 3.
-	cmd.Env = append(append(os.Environ(), s.Env...), handshakeEnv+"=3")
+	cmd.Env = append(slices.Clone(s.Env), handshakeEnv+"=3")
 	if s.Notifies {
 		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+f.notify(s.Name))
 	}
