@@ -187,9 +187,11 @@ func (cp *ControlPlane) RESTConfig() *rest.Config {
 	return c
 }
 
-// RESTConfigAs acts as the given user and groups, by impersonation.
+// RESTConfigAs acts as the given user and groups, by impersonation. It speaks JSON, as
+// clients of custom resources must.
 func (cp *ControlPlane) RESTConfigAs(user string, groups ...string) *rest.Config {
 	c := cp.RESTConfig()
+	c.ContentConfig = rest.ContentConfig{}
 	c.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groups}
 	return c
 }
