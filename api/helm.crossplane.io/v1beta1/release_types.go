@@ -56,49 +56,13 @@ type ReleaseParameters struct {
 	// Namespace to install into.
 	Namespace string `json:"namespace"`
 
-	// SkipCreateNamespace is accepted: the built-in engine never creates the namespace.
-	// +optional
-	SkipCreateNamespace bool `json:"skipCreateNamespace,omitempty"`
-
-	// Wait counts a revision as failed when its workloads are not ready within
-	// WaitTimeout. The condition Ready tells about the workloads with or without it.
-	// +optional
-	Wait bool `json:"wait,omitempty"`
-
-	// WaitTimeout, 5m when empty, also bounds the chart's hooks.
-	// +optional
-	WaitTimeout *metav1.Duration `json:"waitTimeout,omitempty"`
-
 	// PatchesFrom are kustomize patches for the rendered objects.
 	// +optional
 	PatchesFrom []ValueFromSource `json:"patchesFrom,omitempty"`
 
 	ValuesSpec `json:",inline"`
 
-	// SkipCRDs leaves out the objects of the chart's crds folder.
-	// +optional
-	SkipCRDs bool `json:"skipCRDs,omitempty"`
-
-	// InsecureSkipTLSVerify skips the verification of the repository's certificate.
-	// +optional
-	InsecureSkipTLSVerify bool `json:"insecureSkipTLSVerify,omitempty"`
-
-	// PlainHTTP talks to an OCI registry without TLS.
-	// +optional
-	PlainHTTP bool `json:"plainHTTP,omitempty"`
-
-	// TakeOwnership installs over objects that exist and belong to no release.
-	// +optional
-	TakeOwnership bool `json:"takeOwnership,omitempty"`
-
-	// MaxHistory is how many revisions are kept; 0 means 10.
-	// +kubebuilder:validation:Minimum=0
-	// +optional
-	MaxHistory int `json:"maxHistory,omitempty"`
-
-	// SSAForceConflicts takes over fields that another field manager owns.
-	// +optional
-	SSAForceConflicts bool `json:"ssaForceConflicts,omitempty"`
+	helmv1beta1.InstallParameters `json:",inline"`
 }
 
 // ChartSpec says where the chart is.

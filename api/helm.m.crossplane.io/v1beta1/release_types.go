@@ -87,6 +87,17 @@ type ReleaseParameters struct {
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
+	// PatchesFrom are kustomize patches for the rendered objects.
+	// +optional
+	PatchesFrom []ValueFromSource `json:"patchesFrom,omitempty"`
+
+	ValuesSpec `json:",inline"`
+
+	InstallParameters `json:",inline"`
+}
+
+// InstallParameters are the switches of a Release, the same in both groups.
+type InstallParameters struct {
 	// SkipCreateNamespace is accepted: the built-in engine never creates the namespace.
 	// +optional
 	SkipCreateNamespace bool `json:"skipCreateNamespace,omitempty"`
@@ -99,12 +110,6 @@ type ReleaseParameters struct {
 	// WaitTimeout, 5m when empty, also bounds the chart's hooks.
 	// +optional
 	WaitTimeout *metav1.Duration `json:"waitTimeout,omitempty"`
-
-	// PatchesFrom are kustomize patches for the rendered objects.
-	// +optional
-	PatchesFrom []ValueFromSource `json:"patchesFrom,omitempty"`
-
-	ValuesSpec `json:",inline"`
 
 	// SkipCRDs leaves out the objects of the chart's crds folder.
 	// +optional
