@@ -36,7 +36,7 @@ import (
 func TestPlatform(t *testing.T) {
 	bin := programs(t)
 	before := takeSnapshot(t)
-	p := &platform{name: "skerry-test", bin: bin, cache: t.TempDir()}
+	p := &platform{name: "platform-test", bin: bin, cache: t.TempDir()}
 	t.Cleanup(func() { p.try("down", "--purge") })
 	p.run(t, "up", "--node-only")
 
@@ -60,7 +60,7 @@ func TestPlatform(t *testing.T) {
 		}
 	})
 	t.Run("a second instance has networks of its own", func(t *testing.T) {
-		other := &platform{name: "skerry-test-2", bin: bin, cache: p.cache}
+		other := &platform{name: "platform-test-2", bin: bin, cache: p.cache}
 		t.Cleanup(func() { other.try("down", "--purge") })
 		other.run(t, "up", "--node-only")
 		if s := other.status(t); s.Phase != local.PhaseReady || s.Server == p.status(t).Server {

@@ -21,7 +21,7 @@ type snapshot struct {
 	Settings                                                     map[string]string
 }
 
-var ownWords = regexp.MustCompile(`skerry-test|sky-[0-9a-f]{8}\b`)
+var ownWords = regexp.MustCompile(`platform-test|sky-[0-9a-f]{8}\b`)
 
 func takeSnapshot(t *testing.T) snapshot {
 	t.Helper()
@@ -77,7 +77,7 @@ func processes(t *testing.T) []string {
 	var lines []string
 	for _, path := range paths {
 		line, err := os.ReadFile(path)
-		if err == nil && strings.Contains(string(line), "/skerry-test") {
+		if err == nil && strings.Contains(string(line), "/platform-test") {
 			lines = append(lines, strings.ReplaceAll(string(line), "\x00", " "))
 		}
 	}
