@@ -65,29 +65,19 @@ func (s *pods) down(ctx context.Context, p podPair) (reconcile.Result, error) {
 	return reconcile.Result{}, err
 }
 
-// create writes what the Pod refers to, then the Pod, and while that is on its way it requests the
-// Pod's tokens. Their Secret comes a moment after the Pod, because it goes with the Pod; no kubelet mounts so
-// soon, and a Pod that the host refuses leaves nothing behind.
+// create writes what the Pod refers to, the Pod, and then the Secret with its tokens, because that goes with
+// the Pod: a Pod that the host refuses leaves nothing behind, and no kubelet mounts volumes so soon.
 func (s *pods) create(ctx context.Context, p podPair) error {
 	if err := s.refs.ensure(ctx, p.space, p.key.Namespace, podReferences(p.virtual)); err != nil {
 		return err
 	}
-	var secret *corev1.Secret
-	var tokenErr error
-	var requested sync.WaitGroup
-	requested.Go(func() { secret, tokenErr = s.tokens.request(ctx, p.virtual) })
 	host := s.hostPod(p.virtual)
-	err := s.host.Create(ctx, host)
-	requested.Wait()
-	if err != nil {
+	if err := s.host.Create(ctx, host); err != nil {
 		return err
 	}
 	s.placed.Store(p.key, p.virtual.UID)
 	log.FromContext(ctx).V(1).Info("created host Pod", "pod", p.key, "hostNamespace", p.space.host)
-	if tokenErr != nil {
-		return tokenErr
-	}
-	return s.tokens.create(ctx, secret, host)
+	return s.tokens.create(ctx, p.virtual, host)
 }
 
 // wasPlaced says whether the virtual Pod once had a host Pod.
@@ -142,12 +132,12 @@ func (s *pods) both(ctx context.Context, p podPair) (reconcile.Result, error) {
 	if finished(p.host) {
 		return reconcile.Result{}, nil
 	}
-	err := s.change(ctx, p)
+	after, tokenErr := s.tokens.refresh(ctx, p)
+	err := errors.Join(s.change(ctx, p), tokenErr)
 	if refused(err) {
 		s.events.Eventf(p.virtual, nil, corev1.EventTypeWarning, "HostRefused", "Update", "%s", message(err))
 	}
-	after, tokenErr := s.tokens.refresh(ctx, p)
-	return reconcile.Result{RequeueAfter: after}, errors.Join(err, tokenErr)
+	return reconcile.Result{RequeueAfter: after}, err
 }
 
 // replace ends the host Pod of an earlier virtual Pod of the same name; the new

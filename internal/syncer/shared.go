@@ -39,7 +39,7 @@ type sharedKind struct {
 	translate func(host client.Object) client.Object
 	// merge brings a virtual object to what is wanted.
 	merge func(virtual, wanted client.Object)
-	// sameStatus compares what the status subresource holds; nil for kinds without.
+	// mergeStatus does the same for the status subresource; nil for kinds without one.
 	mergeStatus func(virtual, wanted client.Object)
 }
 

@@ -10,7 +10,6 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,14 +19,14 @@ import (
 // virtual cluster, bound to the virtual Pod.
 type tokens struct{ *tenant }
 
-// create writes a Secret that goes with its host Pod; nil is a Pod without tokens.
-func (s *tokens) create(ctx context.Context, secret *corev1.Secret, host *corev1.Pod) error {
-	if secret == nil {
-		return nil
+// create writes the Secret for a host Pod, when the virtual Pod asks for tokens.
+func (s *tokens) create(ctx context.Context, virtual, host *corev1.Pod) error {
+	secret, err := s.request(ctx, virtual)
+	if err != nil || secret == nil {
+		return err
 	}
 	secret.OwnerReferences = []metav1.OwnerReference{podReference(host)}
-	err := s.host.Create(ctx, secret)
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := madeByNow(s.host.Create(ctx, secret)); err != nil {
 		return fmt.Errorf("creating the token Secret of host Pod %s: %w", client.ObjectKeyFromObject(host), err)
 	}
 	return nil
@@ -65,13 +64,11 @@ func (s *tokens) refresh(ctx context.Context, p podPair) (time.Duration, error) 
 // ago, so the API server is asked before the virtual one is for new tokens.
 func (s *tokens) replaceLost(ctx context.Context, p podPair) (time.Duration, error) {
 	secret, err := find[corev1.Secret](ctx, s.host, types.NamespacedName{Namespace: p.space.host, Name: tokenSecretName(p.virtual)})
-	if err == nil && secret == nil {
-		if secret, err = s.request(ctx, p.virtual); err == nil {
-			err = s.create(ctx, secret, p.host)
-		}
-	}
 	if err != nil {
 		return 0, err
+	}
+	if secret == nil {
+		return time.Second, s.create(ctx, p.virtual, p.host)
 	}
 	return max(time.Until(refreshAt(secret)), time.Second), nil
 }
