@@ -49,7 +49,11 @@ func (p *podProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	proxy := &httputil.ReverseProxy{
-		Rewrite:       func(pr *httputil.ProxyRequest) { rewrite(pr, target, info) },
+		Rewrite: func(pr *httputil.ProxyRequest) { rewrite(pr, target, info) },
+		ModifyResponse: func(resp *http.Response) error {
+			comeBack(resp.Header, target, info)
+			return nil
+		},
 		Transport:     target.Transport,
 		FlushInterval: -1, // logs are followed line by line
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -111,6 +115,21 @@ func hostURL(target Target, info *request.RequestInfo, in *url.URL) *url.URL {
 		out.RawPath = to + strings.TrimPrefix(in.RawPath, from)
 	}
 	return &out
+}
+
+// comeBack turns a redirect into the host's namespace (a path below pods/NAME/proxy, which the
+// host's API server wrote) into one into the virtual one.
+func comeBack(header http.Header, target Target, info *request.RequestInfo) {
+	location, err := url.Parse(header.Get("Location"))
+	if err != nil || location.Path == "" {
+		return
+	}
+	prefix := "/api/" + info.APIVersion + "/namespaces/"
+	rest, ok := strings.CutPrefix(location.Path, strings.TrimSuffix(target.BaseURL.Path, "/")+prefix+target.Namespace+"/")
+	if !ok {
+		return
+	}
+	header.Set("Location", (&url.URL{Path: prefix + info.Namespace + "/" + rest, RawQuery: location.RawQuery, Fragment: location.Fragment}).String())
 }
 
 func hostError(info *request.RequestInfo, err error) error {
