@@ -105,7 +105,8 @@ func startTicks(pid int) (ticks uint64, zombie bool, err error) {
 func parseStat(data []byte) (ticks uint64, zombie bool, err error) {
 	end := bytes.LastIndexByte(data, ')')
 	fields := strings.Fields(string(data[end+1:]))
-	const state, starttime = 3 - 3, 22 - 3
+	// Fields count from 1, and these begin with the third.
+	const state, starttime = 0, 22 - 3
 	if end < 0 || len(fields) <= starttime {
 		return 0, false, fmt.Errorf("process status %q is not as proc(5) describes it", data)
 	}
