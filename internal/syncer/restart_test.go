@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skerry-platform/skerry/internal/testenv"
@@ -60,7 +59,7 @@ func quietAtRest(t *testing.T, w *world) {
 		for side, c := range map[string]client.Client{"host": w.host.Client, "virtual": w.virtual.Client} {
 			for _, kind := range []client.Object{
 				&corev1.Pod{}, &corev1.Service{}, &corev1.ConfigMap{}, &corev1.Secret{}, &corev1.PersistentVolumeClaim{}, &corev1.Namespace{},
-				&discoveryv1.EndpointSlice{}, untyped(namespacedReleaseKind), untyped(clusterReleaseKind),
+				untyped(namespacedReleaseKind), untyped(clusterReleaseKind),
 			} {
 				objects, err := listObjects(ctx, c, kind)
 				if err != nil {
