@@ -28,6 +28,8 @@ type machineRecord struct {
 	// Folders are the ones that did not exist before the first instance and are
 	// removed when they are empty, in the order of removal.
 	Folders []string `json:"folders"`
+	// NamesMounted says that /run/netns was a mount before the first instance.
+	NamesMounted bool `json:"namesMounted"`
 	// Boot is the boot that all this is about.
 	Boot string `json:"boot"`
 }
@@ -57,7 +59,7 @@ func sharedFolders() []string {
 		"/var/lib/cni/results", "/var/lib/cni",
 		"/var/log/containers",
 		devicePlugins, "/var/lib/kubelet",
-		"/run/netns",
+		namesDir,
 	)
 }
 
@@ -127,24 +129,34 @@ func (m *machineRecord) enter(l layout) error {
 		return fmt.Errorf("instance %q runs with the state folder %s; give --state %s, or another --name", l.name, other, other)
 	}
 	if len(m.Instances) == 0 {
-		for _, name := range changedSysctls {
-			value, err := readSysctl(name)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			m.Sysctls[name] = value
-		}
-		for _, path := range sharedFolders() {
-			if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-				m.Folders = append(m.Folders, path)
-			}
+		if err := m.remember(); err != nil {
+			return err
 		}
 	}
 	m.Instances[l.name] = l.state
 	return writeSysctl(forwarding, "1")
+}
+
+// remember notes how the machine is before its first instance.
+func (m *machineRecord) remember() error {
+	for _, name := range changedSysctls {
+		value, err := readSysctl(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m.Sysctls[name] = value
+	}
+	for _, path := range sharedFolders() {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			m.Folders = append(m.Folders, path)
+		}
+	}
+	var err error
+	m.NamesMounted, err = isMounted(namesDir)
+	return err
 }
 
 // leave takes an instance out; the last one restores the machine.
@@ -162,6 +174,9 @@ func (m *machineRecord) leave(l layout) error {
 			continue
 		}
 		errs = append(errs, writeSysctl(name, value))
+	}
+	if !m.NamesMounted {
+		errs = append(errs, unshareNames())
 	}
 	for _, path := range m.Folders {
 		if path == devicePlugins {

@@ -108,11 +108,11 @@ func memAvailable(text string) (uint64, error) {
 }
 
 func (thisMachine) NamespaceInUse(name string) bool {
-	return isNamespace(filepath.Join("/run/netns", name))
+	return isNamespace(filepath.Join(namesDir, name))
 }
 
 func (thisMachine) ListeningPorts(namespace string) ([]int, error) {
-	path := filepath.Join("/run/netns", namespace)
+	path := filepath.Join(namesDir, namespace)
 	if !isNamespace(path) {
 		return nil, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -23,7 +24,7 @@ func ensureNamespace(path string) error {
 	if isNamespace(path) {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := shareNames(); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o444)
@@ -41,6 +42,53 @@ func ensureNamespace(path string) error {
 		}
 		return nil
 	})
+}
+
+// namesDir holds the names of network namespaces.
+const namesDir = "/run/netns"
+
+// shareNames makes the folder of names a shared mount, as ip-netns(8) does before its
+// first namespace. If it came second, it would cover our mounts with copies, and the
+// names below could not be removed any more. For the same reason a folder that has
+// names already stays as it is.
+func shareNames() error {
+	if err := os.MkdirAll(namesDir, 0o755); err != nil {
+		return err
+	}
+	if mounted, err := isMounted(namesDir); err != nil || mounted {
+		return err
+	}
+	if names, err := filepath.Glob(namesDir + "/*"); err != nil || slices.ContainsFunc(names, isNamespace) {
+		return err
+	}
+	if err := unix.Mount(namesDir, namesDir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("mounting %s: %w", namesDir, err)
+	}
+	if err := unix.Mount("", namesDir, "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("sharing %s: %w", namesDir, err)
+	}
+	return nil
+}
+
+// unshareNames undoes shareNames when no name is left.
+func unshareNames() error {
+	entries, err := os.ReadDir(namesDir)
+	if err != nil || len(entries) > 0 {
+		return nil
+	}
+	if mounted, err := isMounted(namesDir); err != nil || !mounted {
+		return err
+	}
+	if err := unix.Unmount(namesDir, 0); err != nil {
+		return fmt.Errorf("unmounting %s: %w", namesDir, err)
+	}
+	return nil
+}
+
+// isMounted says whether a path is a mount point.
+func isMounted(path string) (bool, error) {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	return slices.Contains(mountPoints(data), path), err
 }
 
 // isNamespace says whether something (a namespace) is mounted at path.

@@ -119,7 +119,7 @@ func (l layout) log(process string) string         { return l.in("logs", process
 func (l layout) volumes() string                   { return l.in("volumes") }
 
 // netns is the path of the network namespace, as ip-netns(8) names it.
-func (l layout) netns() string { return filepath.Join("/run/netns", l.name) }
+func (l layout) netns() string { return filepath.Join(namesDir, l.name) }
 
 // containers holds a folder per container that containerd runs, named by its ID.
 func (l layout) containers() string {

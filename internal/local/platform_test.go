@@ -44,6 +44,13 @@ func TestPlatform(t *testing.T) {
 			t.Errorf("phase is %s, want %s: %+v", s.Phase, local.PhaseReady, s)
 		}
 	})
+	if before.Settings != nil {
+		// Only where no other instance can suffer from it.
+		t.Run("somebody's ip netns does not get in the way", func(t *testing.T) {
+			command(t, "ip", "netns", "add", "platform-test-foreign")
+			command(t, "ip", "netns", "delete", "platform-test-foreign")
+		})
+	}
 	clients := p.clients(t)
 	t.Run("a claim is bound and its folder is the Pod's to write to", func(t *testing.T) {
 		createClaim(t, clients)
