@@ -20,6 +20,8 @@ edit() {
 
 step "Starting the local platform" "about 40 s, the first time a minute more for images"
 skerry up
+# A cluster that the person works with otherwise is not meant here.
+export KUBECONFIG=/var/lib/skerry/skerry/kubeconfig
 
 step "Creating $name: one request" "about 30 s"
 skerry create "$name" --language go --database postgres --cache redis --wait
