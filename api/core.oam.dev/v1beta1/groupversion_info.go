@@ -11,8 +11,9 @@
 package v1beta1
 
 import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/scheme"
 )
 
 var (
@@ -20,14 +21,14 @@ var (
 	GroupVersion = schema.GroupVersion{Group: "core.oam.dev", Version: "v1beta1"}
 
 	// SchemeBuilder registers the kinds of this package.
-	SchemeBuilder = &scheme.Builder{GroupVersion: GroupVersion}
+	SchemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 
 	// AddToScheme adds the kinds of this package to a scheme.
 	AddToScheme = SchemeBuilder.AddToScheme
 )
 
-func init() {
-	SchemeBuilder.Register(
+func addKnownTypes(s *runtime.Scheme) error {
+	s.AddKnownTypes(GroupVersion,
 		&Application{}, &ApplicationList{},
 		&ApplicationRevision{}, &ApplicationRevisionList{},
 		&ComponentDefinition{}, &ComponentDefinitionList{},
@@ -37,4 +38,6 @@ func init() {
 		&WorkloadDefinition{}, &WorkloadDefinitionList{},
 		&ResourceTracker{}, &ResourceTrackerList{},
 	)
+	metav1.AddToGroupVersion(s, GroupVersion)
+	return nil
 }
