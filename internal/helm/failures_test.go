@@ -190,7 +190,7 @@ func TestNotServed(t *testing.T) {
 		}, "spec.forProvider.patchesFrom is not served"},
 		"policies": {func(rel *helmv1beta1.Release) {
 			rel.Spec.ManagementPolicies = []helmv1beta1.ManagementPolicy{"Observe"}
-		}, "spec.managementPolicies is not served"},
+		}, "spec.managementPolicies without Observe, Create and Update is not served"},
 	}
 	for name, c := range cases {
 		rel := w.releaseOf(name, "tiny", "1.0.0", "")

@@ -30,14 +30,34 @@ func checkFields(rel *helmv1beta1.Release, t *tenant) error {
 	for field, used := range map[string]bool{
 		"spec.forProvider.patchesFrom":  len(p.PatchesFrom) > 0,
 		"spec.forProvider.chart.digest": p.Chart.Digest != "",
-		"spec.managementPolicies": len(spec.ManagementPolicies) > 0 &&
-			!slices.Contains(spec.ManagementPolicies, helmv1beta1.ManagementAll),
+		"spec.managementPolicies without Observe, Create and Update": !managed(spec.ManagementPolicies),
 	} {
 		if used {
 			return refusef("%s is not served in this version, and nothing is installed that ignores it: remove it", field)
 		}
 	}
 	return nil
+}
+
+// managed reports whether the policies let the engine keep the release: all of them, or all
+// but Delete, which is how Crossplane 2 says deletionPolicy Orphan.
+func managed(policies []helmv1beta1.ManagementPolicy) bool {
+	if len(policies) == 0 || slices.Contains(policies, helmv1beta1.ManagementAll) {
+		return true
+	}
+	for _, needed := range []helmv1beta1.ManagementPolicy{"Observe", "Create", "Update"} {
+		if !slices.Contains(policies, needed) {
+			return false
+		}
+	}
+	return true
+}
+
+// orphaned reports whether the release is to outlive its object.
+func orphaned(spec helmv1beta1.ReleaseSpec) bool {
+	p := spec.ManagementPolicies
+	mayDelete := len(p) == 0 || slices.Contains(p, helmv1beta1.ManagementAll) || slices.Contains(p, "Delete")
+	return spec.DeletionPolicy == helmv1beta1.DeletionOrphan || !mayDelete
 }
 
 // unservedNote names the fields that are accepted without effect; empty when there are none.

@@ -30,7 +30,7 @@ const goneInterval = 2 * time.Second
 // record and lets the Release go. A crash at any point continues where it was: the
 // record says what was installed until the end.
 func (r *Reconciler) remove(ctx context.Context, rel *helmv1beta1.Release, t *tenant, cfg *action.Configuration) (ctrl.Result, error) {
-	if rel.Spec.DeletionPolicy == helmv1beta1.DeletionOrphan {
+	if orphaned(rel.Spec) {
 		return ctrl.Result{}, r.release(ctx, rel)
 	}
 	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, spec: rel.Spec.ForProvider, want: wantedOf(rel)}

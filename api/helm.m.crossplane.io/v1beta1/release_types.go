@@ -24,7 +24,7 @@ const (
 // +kubebuilder:validation:Enum=Observe;Create;Update;Delete;LateInitialize;*
 type ManagementPolicy string
 
-// ManagementAll is the default and the one policy that the built-in engine serves.
+// ManagementAll is the default. The built-in engine also serves all policies but Delete.
 const ManagementAll ManagementPolicy = "*"
 
 // ProviderConfigReference names a ProviderConfig or ClusterProviderConfig.
