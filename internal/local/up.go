@@ -54,7 +54,7 @@ func Up(ctx context.Context, o Options) error {
 	}
 	background, cancel := context.WithCancel(ctx)
 	defer cancel()
-	u.appImages, _ = errgroup.WithContext(background)
+	u.appImages, background = errgroup.WithContext(background)
 	fmt.Fprintf(o.Out, "Bringing up the local platform %q (%s)\n", o.Name, version.Version)
 	took, err := runActions(ctx, o.Out, u.actions(background), u.instance.Seconds)
 	if err != nil {
@@ -186,16 +186,13 @@ func (u *bringUp) systemImages(ctx, background context.Context) error {
 	if u.NodeOnly {
 		return nil
 	}
-	// One after another: an image comes from one disk and one mirror, and the node
-	// is starting at the same time.
-	u.appImages.Go(func() error {
-		for _, name := range image.AppImages() {
-			if _, err := builder.Ensure(background, node, name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	// At the same time: much of each is waiting for the mirror and the disk.
+	for _, name := range image.AppImages() {
+		u.appImages.Go(func() error {
+			_, err := builder.Ensure(background, node, name)
+			return err
+		})
+	}
 	return nil
 }
 
