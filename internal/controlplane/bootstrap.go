@@ -5,11 +5,13 @@ package controlplane
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -121,26 +123,43 @@ func bind(name, role, kind, subject string) *applyrbac.ClusterRoleBindingApplyCo
 		WithSubjects(applyrbac.Subject().WithAPIGroup(rbacv1.GroupName).WithKind(kind).WithName(subject))
 }
 
-func applyCRDs(ctx context.Context, client apiextensions.CustomResourceDefinitionInterface, crds [][]byte) error {
+// applyCRDs applies them side by side and returns when all are served.
+func applyCRDs(ctx context.Context, client apiextensions.CustomResourceDefinitionInterface, docs [][]byte) error {
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	applied := make([]*apiextensionsv1.CustomResourceDefinition, len(docs))
+	for i, doc := range docs {
+		group.Go(func() (err error) {
+			applied[i], err = applyCRD(gctx, client, doc)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
 	waiting := map[string]bool{}
-	for _, doc := range crds {
-		var crd apiextensionsv1.CustomResourceDefinition
-		if err := yaml.Unmarshal(doc, &crd); err != nil {
-			return fmt.Errorf("parsing an embedded CRD: %w", err)
-		}
-		patch, err := yaml.YAMLToJSON(doc)
-		if err != nil {
-			return fmt.Errorf("parsing CRD %s: %w", crd.Name, err)
-		}
-		applied, err := client.Patch(ctx, crd.Name, types.ApplyPatchType, patch, metav1.PatchOptions{FieldManager: fieldManager, Force: new(true)})
-		if err != nil {
-			return fmt.Errorf("applying CRD %s: %w", crd.Name, err)
-		}
-		if !established(applied) {
+	for _, crd := range applied {
+		if !established(crd) {
 			waiting[crd.Name] = true
 		}
 	}
 	return waitEstablished(ctx, client, waiting)
+}
+
+func applyCRD(ctx context.Context, client apiextensions.CustomResourceDefinitionInterface, doc []byte) (*apiextensionsv1.CustomResourceDefinition, error) {
+	patch, err := yaml.YAMLToJSON(doc)
+	if err != nil {
+		return nil, fmt.Errorf("parsing an embedded CRD: %w", err)
+	}
+	var named metav1.PartialObjectMetadata
+	if err := json.Unmarshal(patch, &named); err != nil {
+		return nil, fmt.Errorf("parsing an embedded CRD: %w", err)
+	}
+	crd, err := client.Patch(ctx, named.Name, types.ApplyPatchType, patch, metav1.PatchOptions{FieldManager: fieldManager, Force: new(true)})
+	if err != nil {
+		return nil, fmt.Errorf("applying CRD %s: %w", named.Name, err)
+	}
+	return crd, nil
 }
 
 func waitEstablished(ctx context.Context, client apiextensions.CustomResourceDefinitionInterface, waiting map[string]bool) error {

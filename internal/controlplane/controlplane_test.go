@@ -54,9 +54,7 @@ func TestKubernetesServiceHasTheHostsAddress(t *testing.T) {
 	key := client.ObjectKey{Namespace: "default", Name: "kubernetes"}
 
 	service := &corev1.Service{}
-	if err := c.Get(t.Context(), key, service); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, func() error { return c.Get(t.Context(), key, service) }) // made by the API server itself, just after its start
 	if service.Spec.ClusterIP != kubernetesServiceIP.String() {
 		t.Errorf("default/kubernetes is at %s, want %s", service.Spec.ClusterIP, kubernetesServiceIP)
 	}

@@ -62,21 +62,7 @@ func serverOptions(ctx context.Context, cfg Config, listener net.Listener, f fil
 		storage.Transport.KeyFile = f.path(platformv1alpha1.KeyEtcdKey)
 	}
 
-	authn := s.Authentication
-	authn.ClientCert.ClientCA = f.path(platformv1alpha1.KeyCACert)
-	authn.RequestHeader.ClientCAFile = f.path(platformv1alpha1.KeyFrontProxyCA)
-	authn.RequestHeader.AllowedNames = []string{"front-proxy-client"}
-	authn.RequestHeader.UsernameHeaders = []string{"X-Remote-User"}
-	authn.RequestHeader.GroupHeaders = []string{"X-Remote-Group"}
-	authn.RequestHeader.ExtraHeaderPrefixes = []string{"X-Remote-Extra-"}
-	authn.ServiceAccounts.Issuers = []string{Issuer}
-	authn.ServiceAccounts.JWKSURI = jwksURI
-	authn.ServiceAccounts.KeyFiles = []string{f.path(platformv1alpha1.KeyServiceAccount)}
-	authn.ServiceAccounts.ExtendExpiration = false // a token lives as long as it says
-	s.ServiceAccountSigningKeyFile = f.path(platformv1alpha1.KeyServiceAccount)
-	s.ProxyClientCertFile = f.path(platformv1alpha1.KeyFrontProxyCert)
-	s.ProxyClientKeyFile = f.path(platformv1alpha1.KeyFrontProxyKey)
-	s.Authorization.Modes = []string{"RBAC"}
+	authenticate(s, f)
 
 	s.Admission.GenericAdmission.DisablePlugins = disabledPlugins
 	if cfg.Hooks != nil {
@@ -96,4 +82,24 @@ func serverOptions(ctx context.Context, cfg Config, listener net.Listener, f fil
 		completed.APIServerServiceIP = cfg.KubernetesServiceIP
 	}
 	return completed, nil
+}
+
+// authenticate accepts client certificates of the cluster's CA, ServiceAccount tokens
+// and the front proxy, and authorizes by RBAC.
+func authenticate(s *options.ServerRunOptions, f files) {
+	authn := s.Authentication
+	authn.ClientCert.ClientCA = f.path(platformv1alpha1.KeyCACert)
+	authn.RequestHeader.ClientCAFile = f.path(platformv1alpha1.KeyFrontProxyCA)
+	authn.RequestHeader.AllowedNames = []string{"front-proxy-client"}
+	authn.RequestHeader.UsernameHeaders = []string{"X-Remote-User"}
+	authn.RequestHeader.GroupHeaders = []string{"X-Remote-Group"}
+	authn.RequestHeader.ExtraHeaderPrefixes = []string{"X-Remote-Extra-"}
+	authn.ServiceAccounts.Issuers = []string{Issuer}
+	authn.ServiceAccounts.JWKSURI = jwksURI
+	authn.ServiceAccounts.KeyFiles = []string{f.path(platformv1alpha1.KeyServiceAccount)}
+	authn.ServiceAccounts.ExtendExpiration = false // a token lives as long as it says
+	s.ServiceAccountSigningKeyFile = f.path(platformv1alpha1.KeyServiceAccount)
+	s.ProxyClientCertFile = f.path(platformv1alpha1.KeyFrontProxyCert)
+	s.ProxyClientKeyFile = f.path(platformv1alpha1.KeyFrontProxyKey)
+	s.Authorization.Modes = []string{"RBAC"}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -22,14 +23,33 @@ const (
 func (cp *ControlPlane) becomeReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := cp.waitReady(ctx); err != nil {
-		return err
-	}
-	if err := cp.bootstrap(ctx); err != nil {
+	both, ctx := errgroup.WithContext(ctx)
+	// What we add does not depend on what the API server itself is still adding.
+	both.Go(func() error { return insist(ctx, cp.bootstrap) })
+	both.Go(func() error { return cp.waitReady(ctx) })
+	if err := both.Wait(); err != nil {
 		return err
 	}
 	cp.runControllers()
 	return nil
+}
+
+// insist calls f until it succeeds: while an API server starts it refuses requests for
+// several reasons, and offers no event for the end of them.
+func insist(ctx context.Context, f func(context.Context) error) error {
+	tick := time.NewTicker(readyInterval)
+	defer tick.Stop()
+	for {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // waitReady asks /readyz until it says ok: the API server offers no event for it.

@@ -47,6 +47,8 @@ func newServer(opts options.CompletedOptions, hooks Hooks) (*apiServer, error) {
 			return build(&podProxy{next: api, hooks: hooks, authorizer: generic.Authorization.Authorizer}, c)
 		}
 	}
+	shared := sharedDocuments.exist()
+	generic.SkipOpenAPIInstallation = shared
 	completed, err := config.Complete()
 	if err != nil {
 		return nil, fmt.Errorf("completing the API server's configuration: %w", err)
@@ -55,9 +57,21 @@ func newServer(opts options.CompletedOptions, hooks Hooks) (*apiServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating the API server: %w", err)
 	}
+	builtIn, ok := server.GenericAPIServer.NextDelegate().(*genericapiserver.GenericAPIServer)
+	if !ok {
+		return nil, fmt.Errorf("creating the API server: the built-in APIs are a %T", server.GenericAPIServer.NextDelegate())
+	}
+	if shared {
+		if err := sharedDocuments.install(builtIn); err != nil {
+			return nil, err
+		}
+	}
 	prepared, err := server.PrepareRun()
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API server: %w", err)
+	}
+	if !shared {
+		sharedDocuments.keep(builtIn)
 	}
 	return &apiServer{
 		run:       prepared.Run,
