@@ -9,6 +9,7 @@ VERSION_PKG  := k8s.io/component-base/version
 LDFLAGS      := -s -w -X github.com/skerry-platform/skerry/internal/version.Version=$(VERSION) \
 	-X $(VERSION_PKG).gitVersion=v$(KUBE_VERSION) -X $(VERSION_PKG).gitMajor=$(word 1,$(subst ., ,$(KUBE_VERSION))) \
 	-X $(VERSION_PKG).gitMinor=$(word 2,$(subst ., ,$(KUBE_VERSION))) -X $(VERSION_PKG).gitTreeState=clean \
+	$(foreach v,Version=v$(KUBE_VERSION) Major=$(word 1,$(subst ., ,$(KUBE_VERSION))) Minor=$(word 2,$(subst ., ,$(KUBE_VERSION))),-X k8s.io/client-go/pkg/version.git$(v)) \
 	-X $(VERSION_PKG).gitCommit=0000000000000000000000000000000000000000 -X $(VERSION_PKG).buildDate=1970-01-01T00:00:00Z
 
 # Static binaries: they run in images that hold nothing else.

@@ -22,7 +22,8 @@ compile() {
     fi
   done
   if ! wait "$build"; then
-    grep -v '^[a-z0-9./_-]*$' "$log" >&2 || cat "$log" >&2
+    # What -v printed of packages is not the error.
+    grep -vE '^[A-Za-z0-9./_-]+$' "$log" >&2 || cat "$log" >&2
     rm -f "$log"
     return 1
   fi

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(containerd runc containernetworking-plugins nftables conntrack iproute2 util-linux mount mmdebstrap ca-certificates git)
+packages=(containerd runc containernetworking-plugins nftables iptables conntrack iproute2 util-linux mount mmdebstrap ca-certificates git)
 missing=()
 for p in "${packages[@]}"; do
   [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$p" 2>/dev/null) == ii* ]] || missing+=("$p")

@@ -5,8 +5,12 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -160,7 +164,11 @@ func (o *installOptions) chartValues() (map[string]any, error) {
 		"catalog": map[string]any{"demoImage": "skerry.dev/demo:" + version.Version},
 	}
 	if o.local {
-		values["local"] = true
+		build, err := o.build()
+		if err != nil {
+			return nil, err
+		}
+		values["local"], values["build"] = true, build
 	}
 	for _, file := range o.values {
 		text, err := os.ReadFile(file)
@@ -189,6 +197,32 @@ func (o *installOptions) chartValues() (map[string]any, error) {
 		merge(values, value.(map[string]any))
 	}
 	return values, nil
+}
+
+// build identifies the programs that the local images were made of. The images keep their tag
+// when the programs are built again, so it is this that brings new ones to work.
+func (o *installOptions) build() (string, error) {
+	sum := sha256.New()
+	for _, name := range []string{"skerry-operator", "skerry-kube"} {
+		path, err := o.program.sibling(name)
+		if err != nil {
+			return "", err
+		}
+		if err := addFile(sum, path); err != nil {
+			return "", fmt.Errorf("reading what the platform's image is made of: %w", err)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:16], nil
+}
+
+func addFile(sum hash.Hash, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = io.Copy(sum, file)
+	return err
 }
 
 // merge puts b over a, map by map.

@@ -13,8 +13,8 @@ import (
 )
 
 // PodProcess finds the process of a platform Pod on this instance by what it was started
-// with: a child of a containerd shim of the instance whose arguments hold both words, the
-// first as the name of a program.
+// with: a child of one of the instance's containerd shims, which are told the address of its
+// containerd, with the first word as its program and the second among its arguments.
 func PodProcess(words ...string) (pid int, err error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -28,7 +28,7 @@ func PodProcess(words ...string) (pid int, err error) {
 		// Fields of stat(5) behind the command's closing parenthesis: state, parent.
 		_, rest, _ := strings.Cut(content(dir+"/stat"), ") ")
 		fields := strings.Fields(rest)
-		if len(fields) > 1 && strings.Contains(content("/proc/"+fields[1]+"/cmdline"), Host.State) {
+		if len(fields) > 1 && strings.Contains(content("/proc/"+fields[1]+"/cmdline"), "/"+Host.Instance+"/containerd.sock") {
 			return strconv.Atoi(filepath.Base(dir))
 		}
 	}

@@ -14,8 +14,9 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(self.framework) || self.framework == ” || (self.language == 'python' && self.framework in ['fastapi','flask','django']) || (self.language == 'java' && self.framework in ['springboot','quarkus','micronaut']) || (self.language == 'nodejs' && self.framework in ['express','nestjs','fastify']) || (self.language == 'go' && self.framework in ['nethttp','gin','echo'])",message="the framework must fit the language: python has fastapi, flask, django; java has springboot, quarkus, micronaut; nodejs has express, nestjs, fastify; go has nethttp, gin, echo"
 type ApplicationClaimSpec struct {
 	// Name of the application: the OAM component, and by default the environment and
-	// the repositories.
-	// +kubebuilder:validation:MaxLength=40
+	// the repositories. At most 33 characters: its cache's StatefulSet is called
+	// NAME-cache-redis-master, and a StatefulSet's name may have 52.
+	// +kubebuilder:validation:MaxLength=33
 	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9-]*[a-z0-9])?$`
 	// +kubebuilder:validation:XValidation:rule="!self.contains('--')",message="the name may not contain '--', which separates a virtual cluster's name from its namespaces on the host"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the name cannot be changed; create another claim instead"

@@ -63,7 +63,13 @@ func Databases() []string { return slices.Clone(databases) }
 func Caches() []string    { return slices.Clone(caches) }
 func Sizes() []string     { return slices.Clone(sizes) }
 
-const mostName = 40
+const (
+	mostName = 40
+	// mostApplication leaves room for what is made for an application: its cache's StatefulSet
+	// is called NAME-cache-redis-master, and a StatefulSet's name may have 52 characters,
+	// because its Pods carry it with a hash in a label.
+	mostApplication = 52 - len("-cache-redis-master")
+)
 
 var nameShape = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
 
@@ -84,6 +90,15 @@ func CheckName(name string) string {
 		return fmt.Sprintf("%q is reserved for the platform; choose another name", name)
 	}
 	return ""
+}
+
+// checkApplication is CheckName with the limit of an application's name.
+func checkApplication(name string) string {
+	if len(name) > mostApplication && len(name) <= mostName {
+		return fmt.Sprintf("%q has %d characters; an application's name may have at most %d, because its database and cache are called after it",
+			name, len(name), mostApplication)
+	}
+	return CheckName(name)
 }
 
 var (
@@ -108,7 +123,7 @@ func CheckSize(size string) string { return checkWord(size, sizes) }
 // the API server fills in may be missing.
 func Check(spec v1alpha1.ApplicationClaimSpec) error {
 	c := &checker{}
-	c.add("spec.name", CheckName(spec.Name))
+	c.add("spec.name", checkApplication(spec.Name))
 	c.language(spec)
 	if spec.Database != "" {
 		c.add("spec.database", checkWord(spec.Database, databases))

@@ -28,6 +28,8 @@ func TestCheck(t *testing.T) {
 		"starts with a digit":        {change: func(s *spec) { s.Name = "1st" }, field: "spec.name", wants: `try "st"`},
 		"the host's separator":       {change: func(s *spec) { s.Name = "a--b" }, field: "spec.name", wants: `try "a-b"`},
 		"too long":                   {change: func(s *spec) { s.Name = strings.Repeat("a", 41) }, field: "spec.name", wants: "at most 40"},
+		"too long for its cache":     {change: func(s *spec) { s.Name = strings.Repeat("a", 34) }, field: "spec.name", wants: "at most 33"},
+		"the longest there is":       {change: func(s *spec) { s.Name = strings.Repeat("a", 33) }},
 		"the host's own namespace":   {change: func(s *spec) { s.Name = "kube-system" }, field: "spec.name", wants: "reserved"},
 		"the platform's namespace":   {change: func(s *spec) { s.TargetVCluster = "skerry-system" }, field: "spec.targetVCluster", wants: "reserved"},
 		"another word for it":        {change: func(s *spec) { s.Language = "golang" }, field: "spec.language", wants: `did you mean "go"`},
