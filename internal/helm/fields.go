@@ -28,8 +28,8 @@ func checkFields(rel *helmv1beta1.Release, t *tenant) error {
 			"or create the Release in the other namespace", p.Namespace, t.VirtualNamespace)
 	}
 	for field, used := range map[string]bool{
-		"spec.forProvider.patchesFrom":  len(p.PatchesFrom) > 0,
-		"spec.forProvider.chart.digest": p.Chart.Digest != "",
+		"spec.forProvider.patchesFrom":                               len(p.PatchesFrom) > 0,
+		"spec.forProvider.chart.digest":                              p.Chart.Digest != "",
 		"spec.managementPolicies without Observe, Create and Update": !managed(spec.ManagementPolicies),
 	} {
 		if used {
