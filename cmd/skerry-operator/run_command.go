@@ -24,7 +24,6 @@ type options struct {
 
 	repositoryMirrors   map[string]string
 	allowedRepositories []string
-	imageRegistry       string
 
 	demoImage, domain, kubernetesVersion string
 

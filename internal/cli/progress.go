@@ -24,7 +24,6 @@ const (
 type line struct {
 	key, text string
 	took      time.Duration
-	done      bool
 }
 
 // progress shows steps as they are done, and in between what is waited for: redrawn in place on a

@@ -16,6 +16,8 @@ import (
 
 type configMapPair = pair[corev1.ConfigMap, *corev1.ConfigMap]
 
+var _ steps[corev1.ConfigMap, *corev1.ConfigMap] = (*configMaps)(nil)
+
 // configMaps syncs the ConfigMaps that something uses, and in every open namespace the virtual cluster's CA.
 type configMaps struct {
 	*tenant

@@ -19,6 +19,8 @@ import (
 
 type slicePair = pair[discoveryv1.EndpointSlice, *discoveryv1.EndpointSlice]
 
+var _ steps[discoveryv1.EndpointSlice, *discoveryv1.EndpointSlice] = (*endpointSlices)(nil)
+
 // endpointSlices syncs, for Services without a selector, the endpoints that somebody wrote
 // down. The endpoints of every other Service each side computes from its own Pods, which are the same.
 type endpointSlices struct{ *tenant }

@@ -21,6 +21,8 @@ import (
 
 type podPair = pair[corev1.Pod, *corev1.Pod]
 
+var _ steps[corev1.Pod, *corev1.Pod] = (*pods)(nil)
+
 // pods syncs Pods. To the virtual cluster it is the scheduler and the kubelet: it
 // binds the Pod, reports its status, and lets it go when nothing runs any more.
 type pods struct {

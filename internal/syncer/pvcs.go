@@ -15,6 +15,8 @@ import (
 
 type claimPair = pair[corev1.PersistentVolumeClaim, *corev1.PersistentVolumeClaim]
 
+var _ steps[corev1.PersistentVolumeClaim, *corev1.PersistentVolumeClaim] = (*claims)(nil)
+
 // claims syncs PersistentVolumeClaims.
 type claims struct{ *tenant }
 

@@ -18,6 +18,8 @@ import (
 
 type secretPair = pair[corev1.Secret, *corev1.Secret]
 
+var _ steps[corev1.Secret, *corev1.Secret] = (*secrets)(nil)
+
 // secrets syncs the Secrets that something uses down, and bindings and connection Secrets up.
 type secrets struct {
 	*tenant

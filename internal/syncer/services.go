@@ -21,6 +21,8 @@ import (
 
 type servicePair = pair[corev1.Service, *corev1.Service]
 
+var _ steps[corev1.Service, *corev1.Service] = (*services)(nil)
+
 // services syncs Services. The host Service comes first (AllocateService), so that both have the same addresses.
 type services struct{ *tenant }
 
