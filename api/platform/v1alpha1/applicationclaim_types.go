@@ -11,7 +11,7 @@ import (
 
 // ApplicationClaimSpec is the application that a team asks for.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.framework) || self.framework == ” || (self.language == 'python' && self.framework in ['fastapi','flask','django']) || (self.language == 'java' && self.framework in ['springboot','quarkus','micronaut']) || (self.language == 'nodejs' && self.framework in ['express','nestjs','fastify']) || (self.language == 'go' && self.framework in ['nethttp','gin','echo'])",message="the framework must fit the language: python has fastapi, flask, django; java has springboot, quarkus, micronaut; nodejs has express, nestjs, fastify; go has nethttp, gin, echo"
+// +kubebuilder:validation:XValidation:rule="!has(self.framework) || self.framework.size() == 0 || (self.language == 'python' && self.framework in ['fastapi','flask','django']) || (self.language == 'java' && self.framework in ['springboot','quarkus','micronaut']) || (self.language == 'nodejs' && self.framework in ['express','nestjs','fastify']) || (self.language == 'go' && self.framework in ['nethttp','gin','echo'])",message="the framework must fit the language: python has fastapi, flask, django; java has springboot, quarkus, micronaut; nodejs has express, nestjs, fastify; go has nethttp, gin, echo"
 type ApplicationClaimSpec struct {
 	// Name of the application: the OAM component, and by default the environment and
 	// the repositories. At most 33 characters: its cache's StatefulSet is called
