@@ -15,7 +15,7 @@ LDFLAGS      := -s -w -X github.com/skerry-platform/skerry/internal/version.Vers
 # Static binaries: they run in images that hold nothing else.
 export CGO_ENABLED := 0
 export GOTOOLCHAIN := local
-export LDFLAGS
+export LDFLAGS VERSION
 
 .PHONY: help
 help: ## Show the targets.

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 which=${1:-all}
+VERSION=${VERSION:-$(bin/skerry version | awk 'NR==1{print $2}')}
 export SKERRY_KUBE=$PWD/bin/skerry-kube
 case $which in
   all) STEPS=3 ;;
@@ -18,7 +19,8 @@ if [[ $which != e2e ]]; then
 fi
 if [[ $which == all ]]; then
   step "The local platform: start, kill, recover, remove" "about 4 min"
-  go test -v -timeout 20m ./internal/local
+  # The test asks for images by the version that the programs were built with.
+  go test -v -timeout 20m -ldflags "-X github.com/skerry-platform/skerry/internal/version.Version=$VERSION" ./internal/local
 fi
 if [[ $which != unit ]]; then
   step "End to end on a real local platform" "about 10 min"
