@@ -21,7 +21,7 @@ import (
 // until every one is running.
 func TestApplications(t *testing.T) {
 	count := number("SKERRY_BENCH_APPLICATIONS", 300)
-	c := platform.Virtual(t, environment)
+	c := platform.Virtual(t, environment(t))
 	begun := time.Now()
 	for i := range count {
 		name := fmt.Sprintf("many-%d", i)

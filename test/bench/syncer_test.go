@@ -17,21 +17,9 @@ import (
 	"github.com/skerry-platform/skerry/test/platform"
 )
 
-const environment = "bench"
-
-// TestRequestToAnswer measures the main job, and leaves the environment for the others.
-func TestRequestToAnswer(t *testing.T) {
-	begun := time.Now()
-	platform.Skerry(t, "create", environment, "--language", "go", "--database", "postgres", "--cache", "redis", "--wait", "--timeout", "5m")
-	took := time.Since(begun)
-	platform.Skerry(t, "verify", environment)
-	row("ApplicationClaim -> application answers from its PostgreSQL and Redis, images present", round(took), "`skerry create --wait`, then `skerry verify`")
-	fmt.Println(platform.Skerry(t, "timing", environment))
-}
-
 // TestRequestLatency compares the virtual API server with the host's, same request, taking turns.
 func TestRequestLatency(t *testing.T) {
-	clients := map[string]client.WithWatch{"host": platform.Client(t), "virtual": platform.Virtual(t, environment)}
+	clients := map[string]client.WithWatch{"host": platform.Client(t), "virtual": platform.Virtual(t, environment(t))}
 	got := map[string]samples{}
 	for range 500 {
 		for side, c := range clients {
@@ -52,7 +40,7 @@ type podTimes struct{ created, onHost, readyHost, readyVirtual, deleted, gone ti
 // TestSyncer creates Pods in the virtual cluster at a steady rate and watches both sides.
 func TestSyncer(t *testing.T) {
 	count, rate := number("SKERRY_BENCH_PODS", 40), number("SKERRY_BENCH_RATE", 10)
-	virtual, host := platform.Virtual(t, environment), platform.Client(t)
+	virtual, host := platform.Virtual(t, environment(t)), platform.Client(t)
 	var mu sync.Mutex
 	times := map[string]*podTimes{}
 	record := func(name string, set func(*podTimes, time.Time)) {
@@ -64,7 +52,7 @@ func TestSyncer(t *testing.T) {
 		}
 		set(times[name], now)
 	}
-	follow(t, host, environment+"--default", func(kind watch.EventType, pod *corev1.Pod) {
+	follow(t, host, environment(t)+"--default", func(kind watch.EventType, pod *corev1.Pod) {
 		record(pod.Name, func(p *podTimes, now time.Time) {
 			first(&p.onHost, now, true)
 			first(&p.readyHost, now, ready(pod))
