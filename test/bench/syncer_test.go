@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -67,7 +68,10 @@ func TestSyncer(t *testing.T) {
 	for i := range count {
 		<-tick.C
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("bench-%d", i), Namespace: "default"},
-			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "pause", Image: platform.PauseImage(t), ImagePullPolicy: corev1.PullIfNotPresent}}}}
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "pause", Image: platform.PauseImage(t), ImagePullPolicy: corev1.PullIfNotPresent,
+				// Little, so that the environment's quota holds all of them.
+				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{
+					corev1.ResourceCPU: resource.MustParse("20m"), corev1.ResourceMemory: resource.MustParse("16Mi")}}}}}}
 		if err := virtual.Create(t.Context(), pod); err != nil {
 			t.Fatal(err)
 		}
