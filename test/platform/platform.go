@@ -18,10 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -38,6 +40,7 @@ var Host struct {
 // Main is the body of a TestMain: it runs the tests between up and down and returns the
 // exit code.
 func Main(m *testing.M, instance string) int {
+	ctrl.SetLogger(logr.Discard()) // failures are reported by the tests
 	Host.Instance = instance
 	code, err := withPlatform(m.Run)
 	if err != nil {
