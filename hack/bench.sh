@@ -8,8 +8,10 @@ export SKERRY_KUBE=$PWD/bin/skerry-kube
 STEPS=2
 . hack/steps.sh
 
-step "Parts alone: control plane, syncer, rendering" "about 3 min"
-go test -run '^$' -bench . -benchtime 1x -timeout 20m ./internal/controlplane ./internal/syncer
+step "Parts alone: control plane, syncer, Releases, rendering" "about 5 min"
+go test -run '^$' -bench . -benchtime 1x -timeout 20m ./internal/controlplane
+go test -run '^$' -bench . -benchtime 200x -timeout 20m ./internal/syncer
+go test -run '^$' -bench Releases -benchtime "${SKERRY_BENCH_RELEASES:-300}x" -timeout 20m ./internal/helm
 go test -run '^$' -bench . ./internal/oam/...
 
 step "The whole, on a real local platform" "about 8 min"

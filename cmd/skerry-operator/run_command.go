@@ -4,7 +4,10 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
+	kubeversion "k8s.io/component-base/version"
 
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/internal/version"
@@ -54,7 +57,7 @@ func newRunCommand() *cobra.Command {
 	f.StringSliceVar(&o.allowedRepositories, "allowed-repositories", nil, "chart repositories that tenants may name; empty allows all")
 	f.StringVar(&o.demoImage, "demo-image", "skerry.dev/demo:"+version.Version, "image that runs until a claim names one")
 	f.StringVar(&o.domain, "domain", "", "domain under which exposed applications answer")
-	f.StringVar(&o.kubernetesVersion, "kubernetes-version", "", "Kubernetes version that the pool serves; a claim that asks for another is refused")
+	f.StringVar(&o.kubernetesVersion, "kubernetes-version", strings.TrimPrefix(kubeversion.Get().GitVersion, "v"), "Kubernetes version that the pool serves; a claim that asks for another is refused")
 	f.StringVar(&o.metricsAddress, "metrics-address", ":8080", "address of /metrics")
 	f.StringVar(&o.healthAddress, "health-address", ":8081", "address of /healthz and /readyz")
 	f.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several replicas work at a time")
