@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/skerry-platform/skerry/internal/image"
 )
 
 // probes is a machine as a test describes it; its zero value is not fit for anything.
@@ -168,7 +170,7 @@ func problems(err error) []*PreflightError {
 }
 
 func TestPreflightNamesMissingPrograms(t *testing.T) {
-	in := preflightInput{options: Options{Name: "skerry", BinDir: t.TempDir()}, images: []string{"skerry.dev/pause:0.1.0-dev"}}
+	in := preflightInput{options: Options{Name: "skerry", BinDir: t.TempDir()}, images: []string{image.Pause()}}
 	got := problems(preflight(fitMachine(), in))
 	if len(got) != 1 || got[0].Check != CheckImages || !strings.Contains(got[0].Error(), "make build") {
 		t.Errorf("got %v, want one problem that names `make build`", got)
