@@ -32,6 +32,7 @@ compile() {
 
 begun=$SECONDS
 echo "Building skerry, skerry-operator, skerry-kube, pause and demo (the first time about 12 minutes on 2 cores, then seconds)"
+echo "  fetching the modules"
 go mod download
 compile skerry skerry-operator skerry-kube pause demo
 echo "Built in $((SECONDS - begun)) s: $(du -h bin/* | awk '{printf "%s %s  ", $2, $1}')"

@@ -4,6 +4,8 @@
 package e2e
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +30,27 @@ func TestPodsAreReachedFromInside(t *testing.T) {
 	_, err = platform.Kubectl(t, name, "", "delete", "pod", database)
 	if err == nil || !contains(err.Error(), "copy of an object on the host") || !contains(err.Error(), "Release") {
 		t.Errorf("deleting a Pod that the host owns: %v; want a refusal that names the Release", err)
+	}
+}
+
+// A port of a Pod in a virtual cluster is reached from a person's machine, through both API
+// servers: the application's page comes by it.
+func TestAPortIsForwarded(t *testing.T) {
+	name := theEnvironment(t)
+	line := platform.FirstLine(t, name, "port-forward", "deployment/"+name, ":8080", "--address", "127.0.0.1")
+	// "Forwarding from 127.0.0.1:40123 -> 8080"
+	words := strings.Fields(line)
+	if len(words) != 5 || words[0] != "Forwarding" {
+		t.Fatalf("port-forward says %q", line)
+	}
+	response, err := http.Get("http://" + words[2] + "/")
+	if err != nil {
+		t.Fatalf("through %q: %v", line, err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || !contains(string(page), "Both answered") {
+		t.Errorf("the forwarded port answers %s, error %v:\n%s", response.Status, err, page)
 	}
 }
 

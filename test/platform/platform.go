@@ -7,9 +7,11 @@
 package platform
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,6 +144,37 @@ func Kubectl(t testing.TB, name, stdin string, args ...string) (string, error) {
 		err = fmt.Errorf("kubectl %s in %s: %w\n%s", strings.Join(args, " "), name, err, out)
 	}
 	return string(out), err
+}
+
+// FirstLine starts kubectl in a virtual cluster, keeps it running for the rest of the test,
+// and returns the first line that it prints: what port-forward and the watches tell when
+// they serve.
+func FirstLine(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := command(ctx, append([]string{"connect", name, "--"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	printed := bufio.NewReader(out)
+	t.Cleanup(func() {
+		cancel()
+		_, _ = io.Copy(io.Discard, printed)
+		_ = cmd.Wait()
+	})
+	line, err := printed.ReadString('\n')
+	if err != nil {
+		cancel()
+		_ = cmd.Wait()
+		t.Fatalf("kubectl %s in %s printed no line: %v\n%s", strings.Join(args, " "), name, err, errs.String())
+	}
+	return line
 }
 
 // Eventually tries until the check is content; the last refusal is the failure's text.
