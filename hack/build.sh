@@ -9,15 +9,15 @@ mkdir -p bin
 compile() {
   local packages=() total log
   for name in "$@"; do packages+=("./cmd/$name"); done
-  total=$(go list -deps "${packages[@]}" | sort -u | wc -l)
+  total=$(go list -deps -f '{{if .Stale}}{{.ImportPath}}{{end}}' "${packages[@]}" | sort -u | grep -c . || true)
   log=$(mktemp)
   go build -v -ldflags "$LDFLAGS" -o bin/ "${packages[@]}" 2>"$log" &
   local build=$! begun=$SECONDS done
   while kill -0 "$build" 2>/dev/null; do
     for _ in {1..15}; do kill -0 "$build" 2>/dev/null || break; read -rt 1 <> <(:) || true; done
     done=$(wc -l <"$log")
-    if kill -0 "$build" 2>/dev/null && ((done > 20)); then
-      printf '  compiled %d of at most %d packages, at most %d min left\n' "$done" "$total" \
+    if kill -0 "$build" 2>/dev/null && ((done > 20 && done < total)); then
+      printf '  compiled %d of %d packages, about %d min left\n' "$done" "$total" \
         $((((total - done) * (SECONDS - begun) / done + 59) / 60))
     fi
   done

@@ -25,6 +25,7 @@ import (
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/internal/apply"
 	"github.com/skerry-platform/skerry/internal/claim/request"
+	"github.com/skerry-platform/skerry/internal/requeue"
 )
 
 // Options of the claim stages.
@@ -102,7 +103,7 @@ func (r *applicationReconciler) setup(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.VClusterEnvironmentClaim{}, handler.EnqueueRequestsFromMapFunc(r.inEnvironment)).
 		Watches(&v1alpha1.ApplicationClaim{}, handler.EnqueueRequestsFromMapFunc(r.rivals)).
 		Named("applicationclaim").
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.opts.Concurrency, SkipNameValidation: ptr.To(true)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.opts.Concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}).
 		Complete(r)
 }
 
@@ -114,7 +115,7 @@ func (r *environmentReconciler) setup(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(r.named)).
 		Watches(&v1alpha1.VirtualNamespace{}, handler.EnqueueRequestsFromMapFunc(r.named)).
 		Named("vclusterenvironmentclaim").
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.opts.Concurrency, SkipNameValidation: ptr.To(true)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.opts.Concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}).
 		Complete(r)
 }
 

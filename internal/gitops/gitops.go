@@ -41,6 +41,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/requeue"
 )
 
 const (
@@ -93,7 +94,7 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 		Watches(&argov1alpha1.AppProject{}, handler.EnqueueRequestsFromMapFunc(r.ofProject), builder.WithPredicates(r.inNamespace())).
 		WatchesRawSource(source.Kind(secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.ofSecret))).
 		WatchesRawSource(source.Func(r.start)).
-		WithOptions(controller.Options{SkipNameValidation: ptr.To(true), MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.Options{SkipNameValidation: ptr.To(true), MaxConcurrentReconciles: concurrency, RateLimiter: requeue.Limiter()}).
 		Complete(r)
 }
 

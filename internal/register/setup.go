@@ -23,6 +23,7 @@ import (
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/requeue"
 )
 
 // Options of SetupWithManager.
@@ -60,7 +61,7 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("registration").
 		For(&v1alpha1.VirtualCluster{}).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(clusterOf), builder.WithPredicates(ours)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: opts.Concurrency, SkipNameValidation: ptr.To(true)}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: opts.Concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}).
 		Complete(r)
 }
 

@@ -24,6 +24,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/requeue"
 	"github.com/skerry-platform/skerry/internal/status"
 )
 
@@ -51,7 +52,7 @@ func (r *reconciler) setup(mgr ctrl.Manager) error {
 		Named("repository").
 		For(&platformv1alpha1.Repository{}, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		WithOptions(controller.Options{SkipNameValidation: ptr.To(true), MaxConcurrentReconciles: 4}).
+		WithOptions(controller.Options{SkipNameValidation: ptr.To(true), MaxConcurrentReconciles: 4, RateLimiter: requeue.Limiter()}).
 		Complete(r)
 }
 

@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/requeue"
 )
 
 // drainWorkers is how many virtual clusters are drained at a time; a worker only waits.
@@ -120,7 +121,7 @@ func setupNamespaces(mgr ctrl.Manager, made cache.Cache, s store, opts Options) 
 }
 
 func options(concurrency int) controller.Options {
-	return controller.Options{MaxConcurrentReconciles: concurrency, SkipNameValidation: ptr.To(true)}
+	return controller.Options{MaxConcurrentReconciles: concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}
 }
 
 // ownerOfHomeObject maps an object of a home namespace to its VirtualCluster.

@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/requeue"
 )
 
 // Options of SetupWithManager.
@@ -100,7 +101,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, opts Options) error
 	err = ctrl.NewControllerManagedBy(mgr).
 		Named("pool").
 		For(&platformv1alpha1.VirtualCluster{}).
-		WithOptions(controller.Options{SkipNameValidation: ptr.To(true)}).
+		WithOptions(controller.Options{SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}).
 		Complete(p)
 	if err != nil {
 		return fmt.Errorf("adding the pool member's controller: %w", err)
