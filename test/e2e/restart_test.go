@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -24,6 +25,17 @@ func TestThePlatformKeepsItsData(t *testing.T) {
 	platform.Eventually(t, 3*time.Minute, "the five points hold again", func() error {
 		_, err := platform.Try(t, "verify", name)
 		return err
+	})
+	// The claim's own conditions follow by themselves, soon after the last part is back.
+	platform.Eventually(t, 20*time.Second, "the claim is Ready again", func() error {
+		c, err := platform.Object(t, "platform.skerry.dev/v1alpha1", "ApplicationClaim", "default", name)
+		if err != nil {
+			return err
+		}
+		if status, message := platform.Condition(c, "Ready"); status != "True" {
+			return fmt.Errorf("Ready is %s: %s", status, message)
+		}
+		return nil
 	})
 	if out, err := platform.Kubectl(t, name, "", "get", "configmap", "kept", "-o", "jsonpath={.data.a}"); err != nil || out != "b" {
 		t.Errorf("ConfigMap kept says %q, error %v", out, err)
