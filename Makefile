@@ -37,16 +37,20 @@ demo: prerequisites build ## Start the local platform and run the main job to th
 down: ## Stop the local platform and remove everything that `make demo` and `make test` made.
 	@hack/down.sh
 
+.PHONY: test-prerequisites
+test-prerequisites: ## Install what the tests need beside that (a container registry).
+	@hack/prerequisites.sh test
+
 .PHONY: test
-test: prerequisites build ## Run every test: unit, real API server, CLI scripts, and end to end on a real local platform.
+test: test-prerequisites build ## Run every test: unit, real API server, CLI scripts, and end to end on a real local platform.
 	@hack/test.sh
 
 .PHONY: test-unit
-test-unit: build ## Run every test but the end-to-end ones.
+test-unit: test-prerequisites build ## Run every test but the end-to-end ones.
 	@hack/test.sh unit
 
 .PHONY: test-e2e
-test-e2e: prerequisites build ## Run the end-to-end tests.
+test-e2e: test-prerequisites build ## Run the end-to-end tests.
 	@hack/test.sh e2e
 
 .PHONY: bench

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the local platform and the tests need from the distribution. Does nothing
-# when all of it is there.
+# Installs what the local platform needs from the distribution, and with the argument "test" what
+# the tests need beside it. Does nothing when all of it is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(containerd runc containernetworking-plugins nftables iptables conntrack iproute2 util-linux mount mmdebstrap ca-certificates git)
+[[ ${1:-} != test ]] || packages+=(docker-registry)
 missing=()
 for p in "${packages[@]}"; do
   [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$p" 2>/dev/null) == ii* ]] || missing+=("$p")

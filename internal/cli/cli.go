@@ -138,7 +138,7 @@ changed; 3 not done in time; 130 interrupted. kubectl commands end with kubectl'
 	root.AddCommand(
 		grouped("applications", c.createCommand(), c.getCommand(), c.deleteCommand(), c.timingCommand(), c.repoCommand(), c.gitCredentialCommand())...)
 	root.AddCommand(grouped("inside", c.connectCommand(), c.traceCommand(), c.verifyCommand(), c.kubectlCommand())...)
-	root.AddCommand(grouped("platform", c.upCommand(), c.downCommand(), c.statusCommand(), c.installCommand(), c.uninstallCommand())...)
+	root.AddCommand(grouped("platform", c.upCommand(), c.downCommand(), c.statusCommand(), c.imagesCommand(), c.installCommand(), c.uninstallCommand())...)
 	root.AddCommand(c.versionCommand())
 	return root
 }

@@ -122,6 +122,14 @@ func (b Builder) deliver(ctx context.Context, node Node, name string, img v1.Ima
 
 // build makes an image of its packages, files and programs.
 func (b Builder) build(ctx context.Context, r recipe) (v1.Image, error) {
+	layers, err := b.layers(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(r.config, layers...)
+}
+
+func (b Builder) layers(ctx context.Context, r recipe) ([]v1.Layer, error) {
 	if err := b.check(r); err != nil {
 		return nil, err
 	}
@@ -144,7 +152,7 @@ func (b Builder) build(ctx context.Context, r recipe) (v1.Image, error) {
 		}
 		layers = append(layers, layer)
 	}
-	return assemble(r.config, layers...)
+	return layers, nil
 }
 
 func (b Builder) check(r recipe) error { return CheckPrograms(b.Programs, []string{r.name}) }

@@ -1,8 +1,9 @@
 // Copyright The Skerry Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package image has the container images of the local platform: it builds them from
-// our own programs and from Debian's packages, pulls the official ones where a
+// Package image has the container images of the platform: it builds them from
+// our own programs and from Debian's packages, pushes them to a registry for any cluster,
+// and, for the local platform, pulls the official ones where a
 // registry answers, and imports them into the node's containerd. It prepares what
 // stations 4, 6, 8 and 9 of docs/flow.md run.
 //

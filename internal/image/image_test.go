@@ -9,8 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"net/http/httptest"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,11 +17,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"github.com/skerry-platform/skerry/internal/image/registrytest"
 )
 
 func sample(t *testing.T) v1.Image {
@@ -139,9 +139,7 @@ func TestArchiveIsAnImageLayout(t *testing.T) {
 }
 
 func TestPullFromRegistry(t *testing.T) {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	defer server.Close()
-	host := strings.TrimPrefix(server.URL, "http://")
+	host := registrytest.Start(t, nil).Host
 	ref, err := name.ParseReference(host + "/library/postgres:15")
 	if err != nil {
 		t.Fatal(err)
@@ -164,9 +162,12 @@ func TestPullFromRegistry(t *testing.T) {
 }
 
 func TestPullGivesUpWithoutRegistry(t *testing.T) {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	host := strings.TrimPrefix(server.URL, "http://")
-	server.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := listener.Addr().String()
+	listener.Close()
 	if _, err := pull(t.Context(), host, Postgres); err == nil {
 		t.Error("nobody listens there")
 	}
