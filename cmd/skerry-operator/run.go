@@ -119,7 +119,9 @@ func addStations(mgr ctrl.Manager, o options, admin *etcd.Admin) error {
 		}},
 		{"gitops", func() error { return addGitOps(mgr, o) }},
 		{"releases", func() error {
-			return helm.SetupWithManager(mgr, helm.Options{Mirrors: o.repositoryMirrors, AllowedRepositories: o.allowedRepositories})
+			return helm.SetupWithManager(mgr, helm.Options{
+				Mirrors: o.repositoryMirrors, AllowedRepositories: o.allowedRepositories, CatalogImageRegistry: o.catalogImageRegistry,
+			})
 		}},
 		{"definitions", func() error { return mgr.Add(definitions{client: mgr.GetClient()}) }},
 	}

@@ -25,8 +25,9 @@ type options struct {
 	webhookAddress, webhookSecret   string
 	cacheDir                        string
 
-	repositoryMirrors   map[string]string
-	allowedRepositories []string
+	repositoryMirrors    map[string]string
+	allowedRepositories  []string
+	catalogImageRegistry string
 
 	demoImage, domain, kubernetesVersion string
 
@@ -55,6 +56,7 @@ func newRunCommand() *cobra.Command {
 	f.StringVar(&o.cacheDir, "cache-dir", "/cache", "writable folder for Git clones")
 	f.StringToStringVar(&o.repositoryMirrors, "repository-mirror", nil, "chart repository addresses and where to take them from instead (ADDRESS=ADDRESS)")
 	f.StringSliceVar(&o.allowedRepositories, "allowed-repositories", nil, "chart repositories that tenants may name; empty allows all")
+	f.StringVar(&o.catalogImageRegistry, "catalog-image-registry", "", "where the catalog's charts take their images from, as REGISTRY[/PATH]; empty: docker.io")
 	f.StringVar(&o.demoImage, "demo-image", "skerry.dev/demo:"+version.Version, "image that runs until a claim names one")
 	f.StringVar(&o.domain, "domain", "", "domain under which exposed applications answer")
 	f.StringVar(&o.kubernetesVersion, "kubernetes-version", strings.TrimPrefix(kubeversion.Get().GitVersion, "v"), "Kubernetes version that the pool serves; a claim that asks for another is refused")

@@ -27,6 +27,7 @@ import (
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/charts"
+	"github.com/skerry-platform/skerry/internal/image"
 	"github.com/skerry-platform/skerry/internal/version"
 )
 
@@ -59,6 +60,8 @@ type installOptions struct {
 	wait    bool
 	dryRun  bool
 	timeout time.Duration
+	// registry has the platform's images, serviceRegistry the catalog's, as REGISTRY[/PATH].
+	registry, serviceRegistry string
 	// local is set by `up`: images of this build, the local platform's figures.
 	local bool
 }
@@ -76,10 +79,14 @@ func (c *common) installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Install the platform in a cluster, or bring it up to this version",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return o.Run(cmd.Context()) },
+		Example: `  skerry images push registry.example.com/skerry
+  skerry install --kubeconfig FILE --registry registry.example.com/skerry`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.Run(cmd.Context()) },
 	}
 	o.flags(cmd)
+	cmd.Flags().StringVar(&o.registry, "registry", "", "where skerry images push brought the platform's images, as REGISTRY[/PATH]")
+	cmd.Flags().StringVar(&o.serviceRegistry, "service-registry", "", "where it brought PostgreSQL and Redis with --services, as REGISTRY[/PATH] (default docker.io)")
 	cmd.Flags().BoolVar(&o.wait, "wait", true, "wait until the platform is at work")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the values that would be given to the chart, and change nothing")
 	return cmd
@@ -161,7 +168,7 @@ func (o *installOptions) chartValues() (map[string]any, error) {
 	tag := map[string]any{"tag": version.Version}
 	values := map[string]any{
 		"image": maps.Clone(tag), "gitServer": map[string]any{"image": tag},
-		"catalog": map[string]any{"demoImage": "skerry.dev/demo:" + version.Version},
+		"catalog": map[string]any{"demoImage": image.Demo()},
 	}
 	if o.local {
 		build, err := o.build()
@@ -169,6 +176,16 @@ func (o *installOptions) chartValues() (map[string]any, error) {
 			return nil, err
 		}
 		values["local"], values["build"] = true, build
+	}
+	if o.registry != "" {
+		merge(values, map[string]any{
+			"image":     map[string]any{"repository": repository(image.Skerry(), o.registry)},
+			"gitServer": map[string]any{"image": map[string]any{"repository": repository(image.Git(), o.registry)}},
+			"catalog":   map[string]any{"demoImage": image.Rename(image.Demo(), o.registry)},
+		})
+	}
+	if o.serviceRegistry != "" {
+		merge(values, map[string]any{"catalog": map[string]any{"imageRegistry": o.serviceRegistry}})
 	}
 	for _, file := range o.values {
 		text, err := os.ReadFile(file)
@@ -197,6 +214,12 @@ func (o *installOptions) chartValues() (map[string]any, error) {
 		merge(values, value.(map[string]any))
 	}
 	return values, nil
+}
+
+// repository is an image's place below a prefix, without its tag.
+func repository(name, prefix string) string {
+	renamed := image.Rename(name, prefix)
+	return renamed[:strings.LastIndex(renamed, ":")]
 }
 
 // build identifies the programs that the local images were made of. The images keep their tag

@@ -33,7 +33,7 @@ type rendered map[string]*unstructured.Unstructured
 // render renders a chart of the catalog as for a first install, without a cluster.
 func render(t testing.TB, chart, release, values string) (rendered, error) {
 	t.Helper()
-	all, err := newCharts(catalog.Charts(), 0)
+	all, err := newCharts(catalog.Charts(), "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,14 +53,15 @@ func packageFromArchive(data []byte) (*chartPackage, error) {
 	return newPackage(files, "sha256:"+hex.EncodeToString(sum[:]))
 }
 
-// packageFromFS reads a chart's folder; its digest is over all paths and contents.
-func packageFromFS(root fs.FS) (*chartPackage, error) {
+// packageFromFS reads a chart's folder, its images by default from a registry when one is
+// given (else from the chart's own); its digest is over all paths and contents.
+func packageFromFS(root fs.FS, imageRegistry string) (*chartPackage, error) {
 	var files []*archive.BufferedFile
 	err := fs.WalkDir(root, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		data, err := fs.ReadFile(root, path)
+		data, err := readFile(root, path, imageRegistry)
 		files = append(files, &archive.BufferedFile{Name: path, Data: data})
 		return err
 	})

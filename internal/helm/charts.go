@@ -30,8 +30,9 @@ type charts struct {
 	cache   *chartCache
 }
 
-// newCharts reads the catalog, which must hold no broken chart.
-func newCharts(catalog fs.FS, timeout time.Duration) (*charts, error) {
+// newCharts reads the catalog, which must hold no broken chart. imageRegistry is
+// Options.CatalogImageRegistry.
+func newCharts(catalog fs.FS, imageRegistry string, timeout time.Duration) (*charts, error) {
 	c := &charts{
 		catalog: map[string]map[string]*chartPackage{},
 		secure:  newHTTPClient(timeout, false),
@@ -50,7 +51,7 @@ func newCharts(catalog fs.FS, timeout time.Duration) (*charts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the catalog: %w", err)
 		}
-		pkg, err := packageFromFS(sub)
+		pkg, err := packageFromFS(sub, imageRegistry)
 		if err != nil {
 			return nil, fmt.Errorf("reading chart %s of the catalog: %w", folder.Name(), err)
 		}

@@ -58,7 +58,7 @@ func InstallChart(ctx context.Context, o InstallOptions) error {
 	if o.Timeout == 0 {
 		o.Timeout = defaultWaitTimeout
 	}
-	pkg, err := packageFromFS(o.Chart)
+	pkg, err := packageFromFS(o.Chart, "")
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	AllowedRepositories []string
 	// Catalog is served as CatalogURL: one folder a chart. Nil means the built-in catalog.
 	Catalog fs.FS
+	// CatalogImageRegistry is where the catalog's charts take their images from by
+	// default, as REGISTRY[/PATH]; empty leaves it to the charts (docker.io).
+	CatalogImageRegistry string
 	// FetchTimeout bounds one download; 0 means 30 s.
 	FetchTimeout time.Duration
 }

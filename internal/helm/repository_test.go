@@ -92,7 +92,7 @@ func (s *server) serve(version string, data []byte, digest string) {
 
 func noCatalog(t *testing.T) *charts {
 	t.Helper()
-	c, err := newCharts(fstest.MapFS{}, 5*time.Second)
+	c, err := newCharts(fstest.MapFS{}, "", 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ import (
 // run: a Release must be worked on once at a time.
 func SetupWithManager(mgr ctrl.Manager, options Options) error {
 	options = options.withDefaults()
-	found, err := newCharts(options.Catalog, options.FetchTimeout)
+	found, err := newCharts(options.Catalog, options.CatalogImageRegistry, options.FetchTimeout)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func UninstallChart(ctx context.Context, o UninstallOptions) error {
 
 // deleteCRDs deletes what applyCRDs applied.
 func deleteCRDs(ctx context.Context, c client.Client, chart fs.FS, progress func(string)) error {
-	pkg, err := packageFromFS(chart)
+	pkg, err := packageFromFS(chart, "")
 	if err != nil {
 		return err
 	}
