@@ -6,7 +6,7 @@ if [[ ! -x bin/skerry-kube ]]; then
   echo "nothing to stop: bin/skerry-kube was never built here"
   exit 0
 fi
-for name in skerry e2e bench platform-test platform-test-2; do
+for name in skerry e2e e2e-bare bench platform-test platform-test-2; do
   bin/skerry-kube local down --name "$name" --purge
 done
 rm -rf /var/cache/skerry

@@ -112,6 +112,9 @@ func TestInstallChart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: ns}, &corev1.Namespace{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the namespace after uninstalling: %v; want it gone", err)
+	}
 	testenv.Eventually(t, func(ctx context.Context) error {
 		for _, obj := range []client.Object{crd, &corev1.ConfigMap{}} {
 			name := obj.GetName()

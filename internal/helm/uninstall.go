@@ -4,6 +4,7 @@
 package helm
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -12,9 +13,11 @@ import (
 	"helm.sh/helm/v4/pkg/action"
 	"helm.sh/helm/v4/pkg/kube"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 )
 
 // UninstallOptions say what UninstallChart removes.
@@ -69,9 +72,38 @@ func UninstallChart(ctx context.Context, o UninstallOptions) error {
 		return nil
 	}
 	o.Progress("deleting namespace " + o.Namespace)
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.Namespace}}
-	if err := c.Delete(ctx, ns); client.IgnoreNotFound(err) != nil {
+	ns := &corev1.Namespace{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+		ObjectMeta: metav1.ObjectMeta{Name: o.Namespace},
+	}
+	if err := c.Delete(ctx, ns); apierrors.IsNotFound(err) {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("deleting namespace %s: %w", o.Namespace, err)
+	}
+	return awaitGone(ctx, cfg, ns, o.Timeout)
+}
+
+// awaitGone watches an object until it does not exist any more.
+func awaitGone(ctx context.Context, cfg *action.Configuration, obj client.Object, atMost time.Duration) error {
+	kind := obj.GetObjectKind().GroupVersionKind().Kind
+	text, err := yaml.Marshal(obj)
+	if err != nil {
+		return err
+	}
+	resources, err := cfg.KubeClient.Build(bytes.NewReader(text), false)
+	if err != nil {
+		return fmt.Errorf("waiting for the end of %s %s: %w", kind, obj.GetName(), err)
+	}
+	waiter, err := newWaiter(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := waiter.WaitForDelete(resources, atMost); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%[1]s %[2]s is not gone after %[3]s; `kubectl get %[1]s %[2]s -o yaml` shows what it waits for: %[4]w", kind, obj.GetName(), atMost, err)
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func TestArchiveIsAnImageLayout(t *testing.T) {
 }
 
 func TestPullFromRegistry(t *testing.T) {
-	host := registrytest.Start(t, nil).Host
+	host := registrytest.Start(t, registrytest.Options{}).Host
 	ref, err := name.ParseReference(host + "/library/postgres:15")
 	if err != nil {
 		t.Fatal(err)

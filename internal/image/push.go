@@ -4,6 +4,7 @@
 package image
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func (b Builder) portable(ctx context.Context, image string) (v1.Image, error) {
 	}
 	packed := make([]v1.Layer, 0, len(plain))
 	for _, layer := range plain {
-		l, err := tarball.LayerFromOpener(layer.Uncompressed, tarball.WithMediaType(types.OCILayer))
+		l, err := tarball.LayerFromOpener(layer.Uncompressed, tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(gzip.BestSpeed))
 		if err != nil {
 			return nil, fmt.Errorf("packing a layer of image %s: %w", image, err)
 		}

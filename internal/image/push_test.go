@@ -45,7 +45,7 @@ func TestRename(t *testing.T) {
 
 // A pushed image is complete in the registry, and pushing it again gives the same digest.
 func TestPushToARegistry(t *testing.T) {
-	registry := registrytest.Start(t, nil)
+	registry := registrytest.Start(t, registrytest.Options{})
 	builder := Builder{Programs: programs(t), Cache: t.TempDir()}
 	first, err := builder.Push(t.Context(), Demo(), registry.Host+"/team/skerry", false)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestPushToARegistry(t *testing.T) {
 // one, the refusal says how to log in.
 func TestPushLogsIn(t *testing.T) {
 	account := &registrytest.Account{Username: "pusher", Password: "c0rrect"}
-	registry := registrytest.Start(t, account)
+	registry := registrytest.Start(t, registrytest.Options{Account: account})
 	builder := Builder{Programs: programs(t), Cache: t.TempDir()}
 	dir := t.TempDir()
 	t.Setenv("DOCKER_CONFIG", dir)

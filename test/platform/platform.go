@@ -73,17 +73,54 @@ func withPlatform(run func() int) (code int, err error) {
 			code, err = 1, fmt.Errorf("skerry down: %w", e)
 		}
 	}()
-	Host.Config, err = clientcmd.BuildConfigFromFlags("", Host.Kubeconfig)
-	if err != nil {
-		return 1, err
-	}
-	Host.Config.QPS, Host.Config.Burst = 200, 400
-	Host.Client, err = client.New(Host.Config, client.Options{})
-	if err != nil {
+	if err := meet(Host.Instance, Host.State); err != nil {
 		return 1, err
 	}
 	return run(), nil
 }
+
+// Bare starts a Kubernetes without Skerry, as a cluster that somebody gives a kubeconfig of, and
+// makes it the Host for the rest of the test.
+func Bare(t testing.TB, instance string) {
+	t.Helper()
+	state, err := os.MkdirTemp("", "skerry-"+instance+"-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := func(args ...string) error {
+		args = append(append([]string{"local"}, args...), "--name", instance, "--state", state)
+		cmd := exec.Command(Program("skerry-kube"), args...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		return cmd.Run()
+	}
+	before := Host
+	t.Cleanup(func() {
+		Host = before
+		if err := local("down", "--purge"); err != nil {
+			t.Errorf("taking the bare cluster down: %v", err)
+		}
+	})
+	if err := local("up", "--node-only"); err != nil {
+		t.Fatalf("starting the bare cluster: %v", err)
+	}
+	if err := meet(instance, state); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// meet makes an instance that is up the Host.
+func meet(instance, state string) (err error) {
+	Host.Instance, Host.State, Host.Kubeconfig = instance, state, filepath.Join(state, "kubeconfig")
+	if Host.Config, err = clientcmd.BuildConfigFromFlags("", Host.Kubeconfig); err != nil {
+		return err
+	}
+	Host.Config.QPS, Host.Config.Burst = 200, 400
+	Host.Client, err = client.New(Host.Config, client.Options{})
+	return err
+}
+
+// Node are the words of the command that runs another one in the Host's node's network.
+func Node() []string { return []string{"nsenter", "--net=/run/netns/" + Host.Instance} }
 
 // Program is the path of a built program.
 func Program(name string) string {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,15 +35,23 @@ type Account struct{ Username, Password string }
 // listening is the registry's log line that gives its address.
 var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
 
-// Start starts an empty registry that ends with the test. It asks for the account when one is given.
-func Start(t testing.TB, account *Account) *Registry {
+// Options of a registry; the zero value is usable.
+type Options struct {
+	// Account is asked for when there is one.
+	Account *Account
+	// Enter are the words of a command that the registry is started by, such as nsenter(1).
+	Enter []string
+}
+
+// Start starts an empty registry that ends with the test.
+func Start(t testing.TB, opts Options) *Registry {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		t.Fatalf("%v: run `make test-prerequisites`, or apt-get install docker-registry", err)
 	}
 	dir := t.TempDir()
 	config := fmt.Sprintf("version: 0.1\nlog: {level: info}\nhttp: {addr: '127.0.0.1:0'}\nstorage: {filesystem: {rootdirectory: %s}}\n", filepath.Join(dir, "data"))
-	if account != nil {
+	if account := opts.Account; account != nil {
 		hash, err := bcrypt.GenerateFromPassword([]byte(account.Password), bcrypt.MinCost)
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +63,8 @@ func Start(t testing.TB, account *Account) *Registry {
 	write(t, file, config)
 
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "serve", file)
+	words := append(slices.Clone(opts.Enter), program, "serve", file)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
