@@ -17,6 +17,7 @@ const (
 	reasonTerminating     = "NamespaceTerminating"
 	reasonNotServed       = "PlacementNotServed"
 	reasonNoCluster       = "VirtualClusterNotFound"
+	reasonQuotaExceeded   = "QuotaExceeded"
 	reasonPrepared        = "Prepared"
 	reasonDrained         = "Drained"
 	reasonDrainSkipped    = "Skipped"

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/status"
 )
 
@@ -58,35 +59,62 @@ func (r *namespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		return finish(ctx, ctrl.Result{}, nil, err)
 	}
 	before := vns.DeepCopy()
-	err := r.provide(ctx, vns)
+	waiting, err := r.provide(ctx, vns)
 	vns.Status.HostNamespace = v1alpha1.HostNamespace(vns.Namespace, vns.Name)
-	summarizeNamespace(vns, "", err)
+	summarizeNamespace(vns, waiting, err)
 	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vns, before))
 }
 
-// provide makes the host namespace and, side by side, what belongs into it.
-func (r *namespaceReconciler) provide(ctx context.Context, vns *v1alpha1.VirtualNamespace) error {
+// provide makes the host namespace with what limits the tenant there, and lets the tenant in
+// when all of that is in force.
+func (r *namespaceReconciler) provide(ctx context.Context, vns *v1alpha1.VirtualNamespace) (waiting string, err error) {
 	vc := &v1alpha1.VirtualCluster{}
-	err := r.client.Get(ctx, client.ObjectKey{Name: vns.Namespace}, vc)
+	err = r.client.Get(ctx, client.ObjectKey{Name: vns.Namespace}, vc)
 	switch {
 	case apierrors.IsNotFound(err):
-		return blocked{reason: reasonNoCluster, message: fmt.Sprintf("there is no VirtualCluster %s: a VirtualNamespace belongs into the home namespace of one", vns.Namespace)}
+		return "", blocked{reason: reasonNoCluster, message: fmt.Sprintf("there is no VirtualCluster %s: a VirtualNamespace belongs into the home namespace of one", vns.Namespace)}
 	case err != nil:
-		return fmt.Errorf("reading VirtualCluster %s: %w", vns.Namespace, err)
+		return "", fmt.Errorf("reading VirtualCluster %s: %w", vns.Namespace, err)
 	case !vc.DeletionTimestamp.IsZero():
-		return blocked{reason: v1alpha1.ReasonDeleting, message: fmt.Sprintf("VirtualCluster %s is being deleted", vc.Name)}
+		return "", blocked{reason: v1alpha1.ReasonDeleting, message: fmt.Sprintf("VirtualCluster %s is being deleted", vc.Name)}
 	}
 	if err := r.store.claimNamespace(ctx, hostNamespace(vns, r.opts.PodSecurity)); err != nil {
-		return err
+		return "", err
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	for _, o := range hostObjects(vc, vns, r.opts) {
+	for _, o := range fences(vc, vns) {
 		group.Go(func() error { return r.store.ensure(gctx, o) })
 	}
 	if vc.Spec.Quota == nil {
 		group.Go(func() error { return r.store.removeQuota(gctx, vns) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	door := admission(vc, vns, r.opts)
+	waiting, err = r.store.awaitQuota(ctx, vc, vns)
+	if waiting != "" && r.store.Get(ctx, client.ObjectKeyFromObject(door), door.DeepCopyObject().(client.Object)) == nil {
+		waiting = "" // in already, before there was a quota
+	}
+	if waiting != "" || err != nil {
+		return waiting, err
+	}
+	return "", r.store.ensure(ctx, door)
+}
+
+// awaitQuota says that the API server does not limit the namespace yet. It admits anything
+// before a new ResourceQuota has a status.
+func (s store) awaitQuota(ctx context.Context, vc *v1alpha1.VirtualCluster, vns *v1alpha1.VirtualNamespace) (waiting string, err error) {
+	q := resourceQuota(vc.Name, v1alpha1.HostNamespace(vns.Namespace, vns.Name), nil)
+	if err := s.Get(ctx, client.ObjectKeyFromObject(q), q); client.IgnoreNotFound(err) != nil {
+		return "", wrap(err, "reading", q)
+	}
+	for name := range quota.Total(vc.Spec.Quota) {
+		if _, counted := q.Status.Used[name]; !counted {
+			return fmt.Sprintf("waiting until the host enforces ResourceQuota %s, which is its controller-manager's work", client.ObjectKeyFromObject(q)), nil
+		}
+	}
+	return "", nil
 }
 
 func (r *namespaceReconciler) reconcileDeletion(ctx context.Context, vns *v1alpha1.VirtualNamespace) (ctrl.Result, error) {
@@ -151,7 +179,7 @@ func (s store) removeQuota(ctx context.Context, vns *v1alpha1.VirtualNamespace) 
 	namespace := v1alpha1.HostNamespace(vns.Namespace, vns.Name)
 	none := &v1alpha1.Quota{}
 	for _, o := range []client.Object{
-		resourceQuota(vns.Namespace, namespace, none), limitRange(vns.Namespace, namespace, none),
+		resourceQuota(vns.Namespace, namespace, nil), limitRange(vns.Namespace, namespace, none),
 	} {
 		if err := s.Get(ctx, client.ObjectKeyFromObject(o), o); apierrors.IsNotFound(err) {
 			continue
@@ -180,6 +208,8 @@ func summarizeNamespace(vns *v1alpha1.VirtualNamespace, waiting string, err erro
 		s, reason, message = metav1.ConditionFalse, b.reason, b.message
 	case err != nil:
 		s, reason, message = metav1.ConditionFalse, v1alpha1.ReasonUnavailable, err.Error()
+	case waiting != "":
+		s, reason, message = metav1.ConditionFalse, v1alpha1.ReasonCreating, waiting
 	}
 	status.Set(conds, gen, v1alpha1.ConditionReady, s, reason, message)
 }

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
@@ -78,25 +79,25 @@ func TestProvidesAHostNamespace(t *testing.T) {
 	if ns.Labels[v1alpha1.LabelVirtualCluster] != "island" || ns.Labels[v1alpha1.LabelVirtualNamespace] != "shop" || ns.Labels["pod-security.kubernetes.io/enforce"] != "baseline" {
 		t.Errorf("labels %v", ns.Labels)
 	}
-	h.get("island--shop", tenantObjects, &networkingv1.NetworkPolicy{})
-	quota := &corev1.ResourceQuota{}
-	h.get("island--shop", tenantObjects, quota)
-	if got := quota.Spec.Hard[corev1.ResourceLimitsCPU]; got.Cmp(resource.MustParse("1")) != 0 {
-		t.Errorf("quota %v", quota.Spec.Hard)
+	h.get("island--shop", networkPolicy, &networkingv1.NetworkPolicy{})
+	share := &corev1.ResourceQuota{}
+	h.get("island--shop", quota.Name, share)
+	if got := share.Spec.Hard[corev1.ResourceLimitsCPU]; got.Cmp(resource.MustParse("1")) != 0 {
+		t.Errorf("quota %v", share.Spec.Hard)
 	}
 
 	// A figure that is dropped goes, a new one comes.
 	h.change(vc, func() { vc.Spec.Quota = &v1alpha1.Quota{Memory: quantity("3Gi")} })
 	testenv.Eventually(t, func(context.Context) error {
-		h.get("island--shop", tenantObjects, quota)
-		if _, still := quota.Spec.Hard[corev1.ResourceLimitsCPU]; still {
-			return fmt.Errorf("quota %v", quota.Spec.Hard)
+		h.get("island--shop", quota.Name, share)
+		if _, still := share.Spec.Hard[corev1.ResourceLimitsCPU]; still {
+			return fmt.Errorf("quota %v", share.Spec.Hard)
 		}
 		return nil
 	})
 	h.change(vc, func() { vc.Spec.Quota = nil })
-	h.gone(quota)
-	h.gone(&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "island--shop", Name: tenantObjects}})
+	h.gone(share)
+	h.gone(&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "island--shop", Name: quota.Name}})
 }
 
 func TestRefusesHostNamespaces(t *testing.T) {

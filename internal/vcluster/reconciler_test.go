@@ -130,6 +130,13 @@ func TestNothingIsWrittenOnceAllIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.namespaceCondition(vns, metav1.ConditionTrue, "")
+	testenv.Eventually(t, func(ctx context.Context) error {
+		err := h.Client.Get(ctx, client.ObjectKeyFromObject(vc), vc)
+		if q := vc.Status.Quota; err == nil && (q == nil || len(q.Namespaces) != 1 || len(q.Namespaces[0].Hard) != 2) {
+			return fmt.Errorf("status.quota %+v", q)
+		}
+		return err
+	})
 	settle(h)
 	before := h.writes.Load()
 	h.change(vc, func() { metav1.SetMetaDataAnnotation(&vc.ObjectMeta, "touched", "1") })
