@@ -177,6 +177,26 @@ func settle(h *host) {
 	}
 }
 
+// Pods and kubeconfigs have the addresses from when they were made.
+func TestADeletedServiceKeepsItsAddress(t *testing.T) {
+	h := startHost(t)
+	vc := virtualCluster("address")
+	h.create(vc)
+	h.clusterCondition(vc, v1alpha1.ConditionPrepared, metav1.ConditionTrue, "")
+	for name, had := range map[string]string{"address": vc.Status.ServiceIP, v1alpha1.DNSService: vc.Status.DNSIP} {
+		service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "address", Name: name}}
+		if err := h.Client.Delete(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+		testenv.Eventually(t, func(ctx context.Context) error {
+			return h.Client.Get(ctx, client.ObjectKeyFromObject(service), service)
+		})
+		if service.Spec.ClusterIP != had {
+			t.Errorf("Service %s came back at %s, not at %s", name, service.Spec.ClusterIP, had)
+		}
+	}
+}
+
 func TestRefusesANamespaceOfSomebodyElse(t *testing.T) {
 	h := startHost(t)
 	foreign := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "foreign"}}
