@@ -137,7 +137,7 @@ type ClusterEndpoint struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Member",type=string,JSONPath=`.status.member`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && !self.metadata.name.contains('--') && !self.metadata.name.contains('.')",message="the name must be a DNS label of at most 40 characters without '--'"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && !self.metadata.name.contains('--') && self.metadata.name.matches('^[a-z][a-z0-9-]*$')",message="the name must be a DNS label of at most 40 characters that begins with a letter, without '--': it is also the name of a Service"
 // +kubebuilder:validation:XValidation:rule="!(self.metadata.name in ['default','argocd','vela-system','skerry-system']) && !self.metadata.name.startsWith('kube-')",message="the name is reserved: it is also the name of the home namespace"
 type VirtualCluster struct {
 	metav1.TypeMeta   `json:",inline"`
