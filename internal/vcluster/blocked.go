@@ -18,6 +18,7 @@ const (
 	reasonNotServed       = "PlacementNotServed"
 	reasonNoCluster       = "VirtualClusterNotFound"
 	reasonQuotaExceeded   = "QuotaExceeded"
+	reasonDeleted         = "Deleted" // of an Event
 	reasonPrepared        = "Prepared"
 	reasonDrained         = "Drained"
 	reasonDrainSkipped    = "Skipped"

@@ -11,11 +11,13 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -39,6 +41,7 @@ type namespaceReconciler struct {
 	client client.Client
 	store  store
 	opts   Options
+	events events.EventRecorder
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -62,7 +65,16 @@ func (r *namespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	waiting, err := r.provide(ctx, vns)
 	vns.Status.HostNamespace = v1alpha1.HostNamespace(vns.Namespace, vns.Name)
 	summarizeNamespace(vns, waiting, err)
-	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vns, before))
+	return finish(ctx, ctrl.Result{}, err, r.write(ctx, vns, before))
+}
+
+// write writes the status and tells what changed.
+func (r *namespaceReconciler) write(ctx context.Context, vns, before *v1alpha1.VirtualNamespace) error {
+	err := status.Patch(ctx, r.client, vns, before)
+	if err == nil {
+		status.Announce(r.events, vns, before.Status.Conditions, vns.Status.Conditions, v1alpha1.ConditionReady)
+	}
+	return err
 }
 
 // provide makes the host namespace with what limits the tenant there, and lets the tenant in
@@ -77,6 +89,12 @@ func (r *namespaceReconciler) provide(ctx context.Context, vns *v1alpha1.Virtual
 		return "", fmt.Errorf("reading VirtualCluster %s: %w", vns.Namespace, err)
 	case !vc.DeletionTimestamp.IsZero():
 		return "", blocked{reason: v1alpha1.ReasonDeleting, message: fmt.Sprintf("VirtualCluster %s is being deleted", vc.Name)}
+	}
+	home := homeNamespace(vc.Name)
+	if err := r.store.Get(ctx, client.ObjectKeyFromObject(home), home); apierrors.IsNotFound(err) { // the cache: only ours
+		return "", blocked{reason: reasonNamespaceTaken, message: fmt.Sprintf("namespace %s is not VirtualCluster %s's home: see its conditions", home.Name, vc.Name)}
+	} else if err != nil {
+		return "", wrap(err, "reading", home)
 	}
 	if err := r.store.claimNamespace(ctx, hostNamespace(vns, r.opts.PodSecurity)); err != nil {
 		return "", err
@@ -124,10 +142,14 @@ func (r *namespaceReconciler) reconcileDeletion(ctx context.Context, vns *v1alph
 	before := vns.DeepCopy()
 	waiting, err := r.remove(ctx, vns)
 	if err == nil && waiting == "" {
-		return finish(ctx, ctrl.Result{}, nil, removeFinalizer(ctx, r.client, vns, v1alpha1.FinalizerCleanup))
+		err := removeFinalizer(ctx, r.client, vns, v1alpha1.FinalizerCleanup)
+		if err == nil {
+			r.events.Eventf(vns, nil, corev1.EventTypeNormal, reasonDeleted, "Reconcile", "host namespace %s is gone", vns.Status.HostNamespace)
+		}
+		return finish(ctx, ctrl.Result{}, nil, err)
 	}
 	summarizeNamespace(vns, waiting, err)
-	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vns, before))
+	return finish(ctx, ctrl.Result{}, err, r.write(ctx, vns, before))
 }
 
 // remove deletes the Releases, then the host namespace. A namespace that goes first
@@ -196,7 +218,7 @@ func (s store) removeQuota(ctx context.Context, vns *v1alpha1.VirtualNamespace) 
 func summarizeNamespace(vns *v1alpha1.VirtualNamespace, waiting string, err error) {
 	conds, gen := &vns.Status.Conditions, vns.Generation
 	synced(conds, gen, err)
-	s, reason, message := metav1.ConditionTrue, v1alpha1.ReasonAvailable, ""
+	s, reason, message := metav1.ConditionTrue, v1alpha1.ReasonAvailable, "host namespace "+vns.Status.HostNamespace
 	var b blocked
 	switch {
 	case !vns.DeletionTimestamp.IsZero():

@@ -74,6 +74,7 @@ func TestProvidesAHostNamespace(t *testing.T) {
 	if vns.Status.HostNamespace != "island--shop" {
 		t.Errorf("status.hostNamespace = %q", vns.Status.HostNamespace)
 	}
+	h.event(vns, v1alpha1.ConditionReady, "island--shop")
 	ns := &corev1.Namespace{}
 	h.get("", "island--shop", ns)
 	if ns.Labels[v1alpha1.LabelVirtualCluster] != "island" || ns.Labels[v1alpha1.LabelVirtualNamespace] != "shop" || ns.Labels["pod-security.kubernetes.io/enforce"] != "baseline" {
@@ -107,7 +108,12 @@ func TestRefusesHostNamespaces(t *testing.T) {
 	if err := h.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "harbour--taken"}}); err != nil {
 		t.Fatal(err)
 	}
+	if err := h.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "squat"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.create(virtualCluster("squat"))
 	for _, c := range []struct{ why, namespace, name, reason, says string }{
+		{"the home namespace is somebody else's", "squat", "default", reasonNamespaceTaken, "is not VirtualCluster squat's home"},
 		{"the host namespace is somebody else's", "harbour", "taken", reasonNamespaceTaken, "is not this virtual cluster's"},
 		{"asked for outside a home namespace", h.Namespace(t), "default", reasonNoCluster, "home namespace"},
 	} {
@@ -119,6 +125,7 @@ func TestRefusesHostNamespaces(t *testing.T) {
 			if got := h.namespaceCondition(vns, metav1.ConditionFalse, c.reason); !strings.Contains(got.Message, c.says) {
 				t.Errorf("the condition says %q, want %q", got.Message, c.says)
 			}
+			h.event(vns, c.reason, c.says)
 			if err := h.Client.Delete(t.Context(), vns); err != nil {
 				t.Fatal(err)
 			}

@@ -79,9 +79,15 @@ func (r *quotaReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 		if wait := r.tooSoon(vc.Name); wait > 0 {
 			return ctrl.Result{RequeueAfter: wait}, nil
 		}
-		r.tell(before, vc)
 	}
-	return finish(ctx, result, nil, status.Patch(ctx, r.client, vc, before))
+	err = status.Patch(ctx, r.client, vc, before)
+	if apierrors.IsConflict(err) {
+		r.forget(vc.Name) // nothing was written
+	}
+	if err == nil && !status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionWithinQuota) {
+		status.Announce(r.events, vc, before.Status.Conditions, vc.Status.Conditions, v1alpha1.ConditionWithinQuota)
+	}
+	return finish(ctx, result, nil, err)
 }
 
 // divide looks at the shares and writes those that are to change. The cache decides whether to
@@ -138,14 +144,6 @@ func (r *quotaReconciler) forget(virtualCluster string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.wrote, virtualCluster)
-}
-
-// tell records an Event when something was refused for the total.
-func (r *quotaReconciler) tell(before, vc *v1alpha1.VirtualCluster) {
-	was, is := status.Get(before.Status.Conditions, v1alpha1.ConditionWithinQuota), status.Get(vc.Status.Conditions, v1alpha1.ConditionWithinQuota)
-	if is.Status == metav1.ConditionFalse && (was == nil || was.Status != metav1.ConditionFalse) {
-		r.events.Eventf(vc, nil, corev1.EventTypeWarning, reasonQuotaExceeded, "Admit", "%s", is.Message)
-	}
 }
 
 // shares are what the host has, and what quota.Divide makes of it.

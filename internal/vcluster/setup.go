@@ -18,6 +18,7 @@ import (
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -83,9 +84,9 @@ func madeObjects(mgr ctrl.Manager) (cluster.Cluster, error) {
 }
 
 func setupClusters(mgr ctrl.Manager, made cache.Cache, s store, opts Options) error {
-	r := &clusterReconciler{client: mgr.GetClient(), store: s, opts: opts, clock: clock.RealClock{}}
+	r := &clusterReconciler{client: mgr.GetClient(), store: s, opts: opts, clock: clock.RealClock{}, events: mgr.GetEventRecorder(managedBy)}
 	b := ctrl.NewControllerManagedBy(mgr).Named("virtualcluster").
-		For(&v1alpha1.VirtualCluster{}).
+		For(&v1alpha1.VirtualCluster{}, builder.WithPredicates(quota.BesidesUsage())).
 		Watches(&v1alpha1.VirtualNamespace{}, handler.EnqueueRequestsFromMapFunc(ownerOfVirtualNamespace), builder.WithPredicates(whileDeleting())).
 		WithOptions(options(opts.Concurrency))
 	for _, o := range []client.Object{&corev1.Namespace{}, &corev1.Service{}, &corev1.ServiceAccount{}, &rbacv1.RoleBinding{}, secretMeta()} {
@@ -113,7 +114,7 @@ func setupDrainer(mgr ctrl.Manager, _ cache.Cache, s store, opts Options) error 
 }
 
 func setupNamespaces(mgr ctrl.Manager, made cache.Cache, s store, opts Options) error {
-	r := &namespaceReconciler{client: mgr.GetClient(), store: s, opts: opts}
+	r := &namespaceReconciler{client: mgr.GetClient(), store: s, opts: opts, events: mgr.GetEventRecorder(managedBy)}
 	b := ctrl.NewControllerManagedBy(mgr).Named("virtualnamespace").
 		For(&v1alpha1.VirtualNamespace{}).
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(r.namespacesOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -154,6 +155,8 @@ func keepRefusals(o any) (any, error) {
 	return e, nil
 }
 
+// options retry a failure at least every 30 seconds: what comes back (etcd, the host's API server)
+// does not say so.
 func options(concurrency int) controller.Options {
 	return controller.Options{MaxConcurrentReconciles: concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}
 }
