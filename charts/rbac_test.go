@@ -119,7 +119,7 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 		{tenant, "create", "releases", "helm.m.crossplane.io", "bay--default", "", true},
 		{tenant, "update", "releases/status", "helm.m.crossplane.io", "bay--default", "x", false},
 		{tenant, "create", "pods/binding", "", "bay--default", "x", false},
-		{tenant, "update", "resourcequotas", "", "bay--default", "skerry-tenant", false},
+		{tenant, "update", "resourcequotas", "", "bay--default", "virtual-cluster-share", false},
 		{tenant, "patch", "virtualnamespaces", "platform.skerry.dev", "bay", "default", false},
 		{tenant, "get", "secrets", "", "bay", "bay-control-plane", false},
 		{tenant, "create", "pods", "", "bay", "", false},

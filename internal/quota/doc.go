@@ -22,8 +22,9 @@ import (
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
 )
 
-// Name of the ResourceQuota, and of the LimitRange, in each host namespace.
-const Name = "skerry-tenant"
+// Name of the ResourceQuota in each host namespace. It stands in the refusals that people
+// read ("exceeded quota: virtual-cluster-share, requested: ..."), so it says what it is.
+const Name = "virtual-cluster-share"
 
 // Total is the quota in the names of a ResourceQuota. Requests are not listed: Kubernetes
 // lets no request be above its limit.

@@ -13,7 +13,7 @@ import (
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
 )
 
-const statefulSet = `create Pod db-0 in StatefulSet db failed error: pods "db-0" is forbidden: exceeded quota: skerry-tenant, ` +
+const statefulSet = `create Pod db-0 in StatefulSet db failed error: pods "db-0" is forbidden: exceeded quota: virtual-cluster-share, ` +
 	`requested: limits.cpu=500m,limits.memory=1Gi, used: limits.cpu=1,limits.memory=512Mi, limited: limits.cpu=1,limits.memory=1Gi`
 
 func TestParseRefusal(t *testing.T) {
@@ -27,9 +27,9 @@ func TestParseRefusal(t *testing.T) {
 	}{
 		{statefulSet, Refusal{Requested: two("500m", "1Gi"), Used: two("1", "512Mi")}, true},
 		{"exceeded quota: the-teams-own, requested: pods=1, used: pods=1, limited: pods=1", Refusal{}, false},
-		{"exceeded quota: skerry-tenant, requested: limits.cpu=lots, used: limits.cpu=1, limited: limits.cpu=1", Refusal{}, false},
-		{"exceeded quota: skerry-tenant, requested: limits.cpu=1", Refusal{}, false},
-		{"failed quota: skerry-tenant: must specify limits.cpu", Refusal{}, false},
+		{"exceeded quota: virtual-cluster-share, requested: limits.cpu=lots, used: limits.cpu=1, limited: limits.cpu=1", Refusal{}, false},
+		{"exceeded quota: virtual-cluster-share, requested: limits.cpu=1", Refusal{}, false},
+		{"failed quota: virtual-cluster-share: must specify limits.cpu", Refusal{}, false},
 	} {
 		got, ok := ParseRefusal(c.message)
 		if ok != c.ok {
@@ -43,7 +43,7 @@ func TestParseRefusal(t *testing.T) {
 
 func FuzzParseRefusal(f *testing.F) {
 	f.Add(statefulSet)
-	f.Add("exceeded quota: skerry-tenant, requested: =, used: , limited: ")
+	f.Add("exceeded quota: virtual-cluster-share, requested: =, used: , limited: ")
 	f.Fuzz(func(t *testing.T, message string) {
 		r, ok := ParseRefusal(message)
 		if !ok {

@@ -22,7 +22,7 @@ import (
 // caller gets the refusal as it was.
 func TestReportRefusals(t *testing.T) {
 	refusal := apierrors.NewForbidden(corev1.Resource("pods"), "web",
-		fmt.Errorf("exceeded quota: skerry-tenant, requested: limits.cpu=1, used: limits.cpu=1, limited: limits.cpu=1"))
+		fmt.Errorf("exceeded quota: virtual-cluster-share, requested: limits.cpu=1, used: limits.cpu=1, limited: limits.cpu=1"))
 	other := apierrors.NewForbidden(corev1.Resource("pods"), "web", fmt.Errorf("violates PodSecurity"))
 	for _, c := range []struct {
 		why    string

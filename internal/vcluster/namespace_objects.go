@@ -13,8 +13,8 @@ import (
 	"github.com/skerry-platform/skerry/internal/quota"
 )
 
-// networkPolicy is the name of the NetworkPolicy in each host namespace.
-const networkPolicy = "skerry-tenant"
+// tenantObjects is the name of the limits and the network policy.
+const tenantObjects = "skerry-tenant"
 
 // hostNamespace stands for one namespace of the virtual cluster. Pod Security
 // Admission keeps a tenant's Pods from reaching for the node.
@@ -57,7 +57,7 @@ func isolation(virtualCluster, namespace string) *networkingv1.NetworkPolicy {
 		return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{r}}}
 	}
 	return &networkingv1.NetworkPolicy{
-		ObjectMeta: meta(virtualCluster, namespace, networkPolicy),
+		ObjectMeta: meta(virtualCluster, namespace, tenantObjects),
 		Spec: networkingv1.NetworkPolicySpec{
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
 			Ingress: []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{
@@ -77,7 +77,7 @@ func resourceQuota(virtualCluster, namespace string, hard corev1.ResourceList) *
 func limitRange(virtualCluster, namespace string, q *v1alpha1.Quota) *corev1.LimitRange {
 	limits, requests := quota.Defaults(q)
 	return &corev1.LimitRange{
-		ObjectMeta: meta(virtualCluster, namespace, quota.Name),
+		ObjectMeta: meta(virtualCluster, namespace, tenantObjects),
 		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
 			Type: corev1.LimitTypeContainer, Default: limits, DefaultRequest: requests,
 		}}},

@@ -80,7 +80,7 @@ func TestProvidesAHostNamespace(t *testing.T) {
 	if ns.Labels[v1alpha1.LabelVirtualCluster] != "island" || ns.Labels[v1alpha1.LabelVirtualNamespace] != "shop" || ns.Labels["pod-security.kubernetes.io/enforce"] != "baseline" {
 		t.Errorf("labels %v", ns.Labels)
 	}
-	h.get("island--shop", networkPolicy, &networkingv1.NetworkPolicy{})
+	h.get("island--shop", tenantObjects, &networkingv1.NetworkPolicy{})
 	share := &corev1.ResourceQuota{}
 	h.get("island--shop", quota.Name, share)
 	if got := share.Spec.Hard[corev1.ResourceLimitsCPU]; got.Cmp(resource.MustParse("1")) != 0 {
@@ -98,7 +98,7 @@ func TestProvidesAHostNamespace(t *testing.T) {
 	})
 	h.change(vc, func() { vc.Spec.Quota = nil })
 	h.gone(share)
-	h.gone(&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "island--shop", Name: quota.Name}})
+	h.gone(&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "island--shop", Name: tenantObjects}})
 }
 
 func TestRefusesHostNamespaces(t *testing.T) {

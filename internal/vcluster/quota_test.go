@@ -151,7 +151,7 @@ func TestRoomForWhatAChartMakes(t *testing.T) {
 		ObjectMeta:     metav1.ObjectMeta{Namespace: "chart--shop", Name: "db.1"},
 		InvolvedObject: corev1.ObjectReference{Kind: "StatefulSet", Namespace: "chart--shop", Name: "db"},
 		Reason:         "FailedCreate", Type: corev1.EventTypeWarning, FirstTimestamp: now, LastTimestamp: now,
-		Message: `create Pod db-0 in StatefulSet db failed error: pods "db-0" is forbidden: exceeded quota: skerry-tenant, ` +
+		Message: `create Pod db-0 in StatefulSet db failed error: pods "db-0" is forbidden: exceeded quota: virtual-cluster-share, ` +
 			`requested: limits.cpu=1800m, used: limits.cpu=0, limited: limits.cpu=666m`,
 	}
 	if err := h.Client.Create(t.Context(), e); err != nil {
