@@ -18,7 +18,6 @@ import (
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -155,8 +154,6 @@ func keepRefusals(o any) (any, error) {
 	return e, nil
 }
 
-// options retry a failure at least every 30 seconds: what comes back (etcd, the host's API server)
-// does not say so.
 func options(concurrency int) controller.Options {
 	return controller.Options{MaxConcurrentReconciles: concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}
 }
