@@ -13,6 +13,9 @@ import (
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
 )
 
+// mostMessage is longer than any refusal of the resources that a total names.
+const mostMessage = 4 << 10
+
 // Refusal is what a share had no room for.
 type Refusal struct {
 	// Requested and Used name only what is exceeded.
@@ -27,6 +30,9 @@ type Refusal struct {
 // Nothing is decided by it but whose share grows, within the total: a tenant that makes
 // such words up moves room between its own namespaces.
 func ParseRefusal(message string) (Refusal, bool) {
+	if len(message) > mostMessage {
+		return Refusal{}, false
+	}
 	_, rest, found := strings.Cut(message, "exceeded quota: "+Name+", requested: ")
 	if !found {
 		return Refusal{}, false

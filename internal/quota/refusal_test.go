@@ -4,6 +4,7 @@
 package quota
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,6 +30,7 @@ func TestParseRefusal(t *testing.T) {
 		{"exceeded quota: the-teams-own, requested: pods=1, used: pods=1, limited: pods=1", Refusal{}, false},
 		{"exceeded quota: virtual-cluster-share, requested: limits.cpu=lots, used: limits.cpu=1, limited: limits.cpu=1", Refusal{}, false},
 		{"exceeded quota: virtual-cluster-share, requested: limits.cpu=1", Refusal{}, false},
+		{statefulSet + strings.Repeat(",x=1", 2000), Refusal{}, false},
 		{"failed quota: virtual-cluster-share: must specify limits.cpu", Refusal{}, false},
 	} {
 		got, ok := ParseRefusal(c.message)

@@ -113,18 +113,27 @@ func (r *quotaReconciler) divide(ctx context.Context, vc *v1alpha1.VirtualCluste
 
 // write creates or changes one ResourceQuota, not over somebody else's change.
 func (r *quotaReconciler) write(ctx context.Context, vc *v1alpha1.VirtualCluster, w *shares, namespace string) error {
+	made := resourceQuota(vc.Name, namespace, w.Hard[namespace])
+	made.Labels[v1alpha1.LabelVirtualNamespace] = w.names[namespace]
 	live, exists := w.quotas[namespace]
 	if !exists {
-		made := resourceQuota(vc.Name, namespace, w.Hard[namespace])
-		made.Labels[v1alpha1.LabelVirtualNamespace] = w.names[namespace]
-		err := r.store.Create(ctx, made, fieldOwner)
-		if apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		err := r.store.Create(ctx, made.DeepCopy(), fieldOwner)
+		switch {
+		case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 			return nil // the namespace went meanwhile
+		case !apierrors.IsAlreadyExists(err):
+			return wrap(err, "creating", made)
 		}
-		return wrap(err, "creating", made)
+		live = &corev1.ResourceQuota{} // it lost its labels
+		if err := r.store.direct.Get(ctx, client.ObjectKeyFromObject(made), live); err != nil {
+			return wrap(err, "reading", made)
+		}
 	}
 	changed := live.DeepCopy()
-	changed.Spec.Hard = w.Hard[namespace]
+	changed.Spec.Hard = made.Spec.Hard
+	for key, value := range made.Labels {
+		metav1.SetMetaDataLabel(&changed.ObjectMeta, key, value)
+	}
 	return wrap(client.IgnoreNotFound(r.store.Update(ctx, changed, fieldOwner)), "updating", changed)
 }
 

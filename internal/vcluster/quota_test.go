@@ -160,6 +160,25 @@ func TestRoomForWhatAChartMakes(t *testing.T) {
 	h.run(h.Client, podOf("chart--shop", "db-0", "1800m"))
 }
 
+// What a workload that is gone was refused is no reason to keep room from others.
+func TestNoRoomForWhatIsGone(t *testing.T) {
+	h := startHost(t)
+	vc := h.tenantCluster("gone", "2", "default", "shop")
+	now := metav1.Now()
+	e := &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: "gone--default", Name: "deleted"},
+		InvolvedObject: corev1.ObjectReference{Kind: "StatefulSet", APIVersion: "apps/v1", Namespace: "gone--default", Name: "db", UID: "1"},
+		Reason:         "FailedCreate", Type: corev1.EventTypeWarning, FirstTimestamp: now, LastTimestamp: now,
+		Message: "exceeded quota: virtual-cluster-share, requested: limits.cpu=2, used: limits.cpu=0, limited: limits.cpu=1",
+	}
+	if err := h.Client.Create(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	h.run(h.tenant(), podOf("gone--shop", "pod", "1500m"))
+	h.usage(vc, "1500m", "2")
+	h.clusterCondition(vc, v1alpha1.ConditionWithinQuota, metav1.ConditionTrue, "")
+}
+
 // TestCreatesAtOnceStayWithinTheTotal lets namespaces compete for the last of it.
 func TestCreatesAtOnceStayWithinTheTotal(t *testing.T) {
 	h := startHost(t)
@@ -256,6 +275,8 @@ func TestSharesHeal(t *testing.T) {
 	total("2")
 	q := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "heal--shop", Name: quota.Name}}
 	h.change(q, func() { q.Spec.Hard[corev1.ResourceLimitsCPU] = resource.MustParse("100") })
+	total("2")
+	h.change(q, func() { q.Labels = nil })
 	total("2")
 	if err := h.Client.Delete(t.Context(), q); err != nil {
 		t.Fatal(err)

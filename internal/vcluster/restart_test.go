@@ -24,7 +24,7 @@ import (
 // again on the way back; the next ones finish the work.
 func TestKilledAfterAnyWrite(t *testing.T) {
 	h := startIdle(t)
-	for n := int64(0); n < 24; n += 2 {
+	for n := int64(0); n < 24; n += 3 {
 		t.Run(fmt.Sprint(n, " writes"), func(t *testing.T) {
 			h.t = t
 			vc := virtualCluster(fmt.Sprint("killed-", n))
