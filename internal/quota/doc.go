@@ -8,7 +8,7 @@
 // Kubernetes limits namespaces, never a group of them. Each host namespace therefore has a
 // ResourceQuota of its own, its share, and the shares never sum up to more than the
 // total; what a namespace does not need moves to one that was refused. See
-// docs/adr/0011-one-quota-over-many-namespaces.md.
+// docs/adr/0013-one-quota-over-many-namespaces.md.
 package quota
 
 import (
