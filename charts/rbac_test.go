@@ -17,6 +17,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
@@ -34,6 +35,7 @@ import (
 	"github.com/skerry-platform/skerry/internal/etcd/etcdtest"
 	"github.com/skerry-platform/skerry/internal/gitops"
 	"github.com/skerry-platform/skerry/internal/helm"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/register"
 	"github.com/skerry-platform/skerry/internal/repo"
 	"github.com/skerry-platform/skerry/internal/status"
@@ -58,7 +60,8 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 	env := testenv.Start(t, testenv.WithScheme(helmv1beta1.AddToScheme, helmmv1beta1.AddToScheme, argov1alpha1.AddToScheme))
 	installRights(t, env)
 	runAsOperator(t, env)
-	vc := &v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "bay"}}
+	cpu := resource.MustParse("1")
+	vc := &v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "bay"}, Spec: v1alpha1.VirtualClusterSpec{Quota: &v1alpha1.Quota{CPU: &cpu}}}
 	if err := env.Client.Create(t.Context(), vc); err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +78,8 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 	if err := as(t, env, tenant).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "bay--default", Name: "x"}}); err != nil {
 		t.Errorf("the tenant works in its host namespace: %v", err)
 	}
+	refusesMoreThanTheQuota(t, env, vc)
+	refusesExternalIPs(t, env)
 
 	for _, c := range []struct {
 		who, verb, resource, group, namespace, name string
@@ -114,7 +119,7 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 		{tenant, "create", "releases", "helm.m.crossplane.io", "bay--default", "", true},
 		{tenant, "update", "releases/status", "helm.m.crossplane.io", "bay--default", "x", false},
 		{tenant, "create", "pods/binding", "", "bay--default", "x", false},
-		{tenant, "update", "resourcequotas", "", "bay--default", "skerry-tenant", false},
+		{tenant, "update", "resourcequotas", "", "bay--default", "virtual-cluster-share", false},
 		{tenant, "patch", "virtualnamespaces", "platform.skerry.dev", "bay", "default", false},
 		{tenant, "get", "secrets", "", "bay", "bay-control-plane", false},
 		{tenant, "create", "pods", "", "bay", "", false},
@@ -124,11 +129,11 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 		{tenant, "list", "nodes", "", "", "", false},
 		{tenant, "list", "virtualnamespaces", "platform.skerry.dev", "cove", "", false},
 	} {
-		resource, sub, _ := strings.Cut(c.resource, "/")
+		name, sub, _ := strings.Cut(c.resource, "/")
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 			User: c.who, Groups: []string{"system:serviceaccounts", "system:authenticated"},
 			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Verb: c.verb, Group: c.group, Resource: resource, Subresource: sub, Namespace: c.namespace, Name: c.name,
+				Verb: c.verb, Group: c.group, Resource: name, Subresource: sub, Namespace: c.namespace, Name: c.name,
 			},
 		}}
 		if err := env.Client.Create(t.Context(), review); err != nil {
@@ -137,6 +142,55 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 		if review.Status.Allowed != c.may {
 			t.Errorf("%s may %s %s.%s %s/%s: %v, want %v", c.who, c.verb, c.resource, c.group, c.namespace, c.name, review.Status.Allowed, c.may)
 		}
+	}
+}
+
+// refusesMoreThanTheQuota goes the way of a refusal: the tenant leaves an Event, the operator reads it.
+func refusesMoreThanTheQuota(t *testing.T, env *testenv.Env, vc *v1alpha1.VirtualCluster) {
+	t.Helper()
+	two := resource.MustParse("2")
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "bay--default", Name: "big"}, Spec: corev1.PodSpec{Containers: []corev1.Container{
+		{Name: "c", Image: "example.org/c", Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: two}}},
+	}}}
+	config := rest.CopyConfig(env.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: tenant}
+	c, err := client.New(quota.ReportRefusals(config), client.Options{Scheme: env.Scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, func(ctx context.Context) error {
+		if err := c.Create(ctx, pod.DeepCopy()); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "exceeded quota") {
+			return fmt.Errorf("a Pod above the total got %v", err)
+		}
+		return nil
+	})
+	testenv.Eventually(t, func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(vc), vc); err != nil {
+			return err
+		}
+		if c := status.Get(vc.Status.Conditions, v1alpha1.ConditionWithinQuota); c == nil || c.Status != metav1.ConditionFalse {
+			return fmt.Errorf("WithinQuota is %+v", c)
+		}
+		return nil
+	})
+}
+
+func refusesExternalIPs(t *testing.T, env *testenv.Env) {
+	t.Helper()
+	service := func(ips ...string) *corev1.Service {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "bay--default", Name: "web"},
+			Spec: corev1.ServiceSpec{ExternalIPs: ips, Ports: []corev1.ServicePort{{Port: 80}}}}
+	}
+	c := as(t, env, tenant)
+	testenv.Eventually(t, func(ctx context.Context) error { // a policy takes a moment to be in force
+		err := c.Create(ctx, service("10.96.0.1"), client.DryRunAll)
+		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "use type LoadBalancer") {
+			return fmt.Errorf("a Service with an external IP got %v", err)
+		}
+		return nil
+	})
+	if err := c.Create(t.Context(), service(), client.DryRunAll); err != nil {
+		t.Errorf("a Service without: %v", err)
 	}
 }
 
@@ -165,7 +219,7 @@ func installRights(t *testing.T, env *testenv.Env) {
 		}
 		kinds[u.GetKind()] = append(kinds[u.GetKind()], u)
 	}
-	for _, kind := range []string{"Namespace", "ServiceAccount", "ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding"} {
+	for _, kind := range []string{"Namespace", "ServiceAccount", "ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"} {
 		for _, u := range kinds[kind] {
 			apply(u)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/skerry-platform/skerry/internal/controlplane/dns"
 	"github.com/skerry-platform/skerry/internal/controlplane/pool"
 	"github.com/skerry-platform/skerry/internal/oam"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/syncer"
 )
 
@@ -48,7 +49,7 @@ func (h hooks) PodHost(ctx context.Context, namespace string) (controlplane.Targ
 // Start implements pool.Factory.
 func (f *tenantFactory) Start(ctx context.Context, spec pool.Spec) (pool.Tenant, error) {
 	sync, err := syncer.New(syncer.Config{
-		VirtualCluster: spec.Name, Host: spec.Host, ServiceIP: spec.ServiceIP, DNSIP: spec.DNSIP, Shared: f.shared,
+		VirtualCluster: spec.Name, Host: quota.ReportRefusals(spec.Host), ServiceIP: spec.ServiceIP, DNSIP: spec.DNSIP, Shared: f.shared,
 	})
 	if err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func (f *tenantFactory) Start(ctx context.Context, spec pool.Spec) (pool.Tenant,
 		EtcdEndpoints: f.etcdEndpoints, EtcdPrefix: spec.EtcdPrefix,
 		ServiceCIDR: f.serviceCIDR, KubernetesServiceIP: net.ParseIP(spec.ServiceIP),
 		// All addresses: a port-forward to the member arrives on loopback.
-		BindAddress: "0.0.0.0", Hooks: hooks{sync},
+		BindAddress: "0.0.0.0", Hooks: hooks{sync}, Quota: spec.Quota,
 	})
 	if err != nil {
 		return nil, err

@@ -180,6 +180,10 @@ func (r *environmentReconciler) fill(ctx context.Context, claim *v1alpha1.VClust
 	if ref := vc.Status.KubeconfigSecretRef; ref != nil {
 		claim.Status.AdminCredentials = &v1alpha1.AdminCredentials{SecretRef: corev1.SecretReference{Namespace: ref.Namespace, Name: ref.Name}}
 	}
+	claim.Status.Usage = nil
+	if q := vc.Status.Quota; q != nil {
+		claim.Status.Usage = &v1alpha1.Usage{Hard: q.Hard, Used: q.Used}
+	}
 	var list v1alpha1.VirtualNamespaceList
 	if err := r.client.List(ctx, &list, client.InNamespace(vc.Name)); err != nil {
 		return fmt.Errorf("listing the namespaces of %s: %w", vc.Name, err)

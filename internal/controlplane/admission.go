@@ -26,18 +26,22 @@ const (
 // addPlugins registers our admission plugins and puts them in order: the guard first,
 // because nothing else needs to look at what it refuses; the Service plugin last of those
 // that mutate, because it acts on the host and must see the final object.
-func addPlugins(o *kubeoptions.AdmissionOptions, hooks Hooks) {
+func addPlugins(o *kubeoptions.AdmissionOptions, cfg Config) {
 	generic := o.GenericAdmission
 	register := func(name string, plugin admission.Interface) {
 		generic.Plugins.Register(name, func(io.Reader) (admission.Interface, error) { return plugin, nil })
 	}
 	register(pluginGuard, newGuard())
 	register(pluginFinalizer, newFinalizerPlugin())
-	register(pluginService, newServicePlugin(hooks))
+	register(pluginService, newServicePlugin(cfg.Hooks))
 
 	order := slices.Clone(generic.RecommendedPluginOrder)
 	order = slices.Insert(order, 0, pluginGuard)
 	order = slices.Insert(order, slices.Index(order, "ValidatingAdmissionPolicy"), pluginFinalizer, pluginService)
+	if cfg.Quota != nil { // beside Kubernetes' own, for the same reason the last
+		register(pluginQuota, newQuotaPlugin(cfg.Name, cfg.Quota))
+		order = slices.Insert(order, slices.Index(order, "ResourceQuota"), pluginQuota)
+	}
 	generic.RecommendedPluginOrder = order
 }
 

@@ -72,6 +72,8 @@ type Config struct {
 	Controllers Controllers
 	// Hooks connect to the host. nil: a plain cluster without nodes.
 	Hooks Hooks
+	// Quota of the virtual cluster on the host; used with Hooks. nil: no limit.
+	Quota Quota
 }
 
 // ControlPlane is a running one.

@@ -66,7 +66,7 @@ func serverOptions(ctx context.Context, cfg Config, listener net.Listener, f fil
 
 	s.Admission.GenericAdmission.DisablePlugins = disabledPlugins
 	if cfg.Hooks != nil {
-		addPlugins(s.Admission, cfg.Hooks)
+		addPlugins(s.Admission, cfg)
 	}
 	s.Features.EnablePriorityAndFairness = false
 	s.Features.EnableProfiling = false

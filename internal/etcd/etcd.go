@@ -33,7 +33,8 @@ type Config struct {
 	// Endpoints are URLs, https://host:2379.
 	Endpoints []string
 	// CAFile verifies etcd; CertFile and KeyFile hold the client certificate whose
-	// common name is RootUser. All PEM. They are read again on each new connection.
+	// common name is RootUser. All PEM. Certificate and key are read again on each new
+	// connection, the CA only once.
 	CAFile, CertFile, KeyFile string
 	// Timeout of one call, that is of every step of a method. Default 5 s.
 	Timeout time.Duration

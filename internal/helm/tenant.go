@@ -14,6 +14,7 @@ import (
 
 	helmv1beta1 "github.com/skerry-platform/skerry/api/helm.m.crossplane.io/v1beta1"
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/quota"
 )
 
 // tenant is on whose behalf a Release acts, and with which clients.
@@ -75,7 +76,7 @@ func (r *Reconciler) impersonate(virtualCluster string) *rest.Config {
 	// The API server's own priority and fairness decides; a limit here would be one
 	// for all workers of a tenant and for none in sum.
 	config.QPS, config.Burst = -1, 0
-	return config
+	return quota.ReportRefusals(config)
 }
 
 // read returns a key of a ConfigMap or Secret in the Release's namespace, as the tenant.

@@ -20,10 +20,10 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,7 +45,11 @@ type reconciler struct {
 	direct client.Reader // Secrets are not cached
 	opts   Options
 	clock  clock.PassiveClock
+	events events.EventRecorder
 }
+
+// retryConflict is when to look again after somebody else wrote first: time for the cache to follow.
+const retryConflict = 50 * time.Millisecond
 
 // Reconcile implements reconcile.Reconciler.
 func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -53,6 +57,15 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.client.Get(ctx, req.NamespacedName, vc); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	result, err := r.reconcile(ctx, vc)
+	if apierrors.IsConflict(err) {
+		log.FromContext(ctx).V(1).Info("somebody else wrote first; reconciling what is there now")
+		return ctrl.Result{RequeueAfter: retryConflict}, nil
+	}
+	return result, err
+}
+
+func (r *reconciler) reconcile(ctx context.Context, vc *v1alpha1.VirtualCluster) (ctrl.Result, error) {
 	if vc.Annotations[v1alpha1.AnnotationPaused] == "true" {
 		return ctrl.Result{}, nil
 	}
@@ -62,12 +75,12 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		if !registered || !status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionDrained) {
 			return ctrl.Result{}, nil
 		}
-		return ctrl.Result{}, ignoreConflict(ctx, r.unregister(ctx, vc))
+		return ctrl.Result{}, r.unregister(ctx, vc)
 	case vc.Spec.GitOps == nil:
 		if !registered {
 			return ctrl.Result{}, nil
 		}
-		return ctrl.Result{}, ignoreConflict(ctx, r.unregister(ctx, vc))
+		return ctrl.Result{}, r.unregister(ctx, vc)
 	case !status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionControlPlaneReady):
 		return ctrl.Result{}, nil // its next change brings us back
 	}
@@ -78,26 +91,31 @@ func (r *reconciler) reconcileRegistration(ctx context.Context, vc *v1alpha1.Vir
 	before := vc.DeepCopy()
 	if controllerutil.AddFinalizer(vc, v1alpha1.FinalizerRegistration) {
 		if err := r.client.Patch(ctx, vc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			return ctrl.Result{}, ignoreConflict(ctx, fmt.Errorf("adding the finalizer to VirtualCluster %s: %w", vc.Name, err))
+			return ctrl.Result{}, fmt.Errorf("adding the finalizer to VirtualCluster %s: %w", vc.Name, err)
 		}
 		before = vc.DeepCopy()
 	}
-	renewAt, err := r.register(ctx, vc)
+	got, err := r.register(ctx, vc)
 	var refused refusal
 	switch {
+	case apierrors.IsConflict(err):
+		return ctrl.Result{}, err
 	case errors.As(err, &refused):
 		setRegistered(vc, metav1.ConditionFalse, refused.reason, refused.message)
 		err = nil
-	case err != nil && !status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionRegistered):
+	case err != nil && !(got.usable && status.IsTrue(vc.Status.Conditions, v1alpha1.ConditionRegistered)):
 		setRegistered(vc, metav1.ConditionFalse, v1alpha1.ReasonReconcileError, err.Error())
 	case err == nil:
 		setRegistered(vc, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "")
 	}
-	err = errors.Join(err, ignoreConflict(ctx, status.Patch(ctx, r.client, vc, before)))
-	if err != nil || renewAt.IsZero() {
+	written := status.Patch(ctx, r.client, vc, before)
+	if written == nil {
+		status.Announce(r.events, vc, before.Status.Conditions, vc.Status.Conditions, v1alpha1.ConditionRegistered)
+	}
+	if err = errors.Join(err, written); err != nil || got.renewAt.IsZero() {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: max(time.Second, renewAt.Sub(r.clock.Now()))}, nil
+	return ctrl.Result{RequeueAfter: max(time.Second, got.renewAt.Sub(r.clock.Now()))}, nil
 }
 
 // refusal is an error that only a person can mend.
@@ -105,16 +123,22 @@ type refusal struct{ reason, message string }
 
 func (e refusal) Error() string { return e.message }
 
-// register brings the cluster Secret up to date and tells when it must be written again.
+// state of the cluster Secret after register.
+type state struct {
+	renewAt time.Time // when it must be written again; zero: not known
+	usable  bool      // also when register failed: what the engine holds opens the virtual cluster
+}
+
+// register brings the cluster Secret up to date.
 // Nothing is asked of the virtual cluster while the Secret is good.
-func (r *reconciler) register(ctx context.Context, vc *v1alpha1.VirtualCluster) (renewAt time.Time, err error) {
+func (r *reconciler) register(ctx context.Context, vc *v1alpha1.VirtualCluster) (state, error) {
 	resources, err := parseResources(vc.Spec.GitOps.Resources)
 	if err != nil {
-		return renewAt, refusal{reason: reasonInvalid, message: err.Error()}
+		return state{}, refusal{reason: reasonInvalid, message: err.Error()}
 	}
 	kubeconfig, current, err := r.read(ctx, vc)
 	if err != nil {
-		return renewAt, err
+		return state{usable: !apierrors.IsNotFound(err)}, err // else the host only did not answer
 	}
 	want := registration{
 		virtualCluster: vc.Name, namespace: r.opts.ArgoNamespace, ca: kubeconfig.Data["certificate-authority"],
@@ -122,8 +146,16 @@ func (r *reconciler) register(ctx context.Context, vc *v1alpha1.VirtualCluster) 
 	}
 	why, renewAt := want.stale(current, r.clock.Now())
 	if why == "" {
-		return renewAt, nil
+		return state{renewAt, true}, nil
 	}
+	log.FromContext(ctx).Info("writing the cluster Secret", "reason", why)
+	got := state{usable: want.usable(current, r.clock.Now())}
+	got.renewAt, err = r.renew(ctx, vc, kubeconfig, want, current, resources)
+	return got, err
+}
+
+// renew gives the engine its rights and a new token.
+func (r *reconciler) renew(ctx context.Context, vc *v1alpha1.VirtualCluster, kubeconfig *corev1.Secret, want registration, current *corev1.Secret, resources []resource) (renewAt time.Time, err error) {
 	tenant, err := r.tenant(vc, kubeconfig)
 	if err != nil {
 		return renewAt, err
@@ -140,7 +172,6 @@ func (r *reconciler) register(ctx context.Context, vc *v1alpha1.VirtualCluster) 
 	if err != nil {
 		return renewAt, err
 	}
-	log.FromContext(ctx).Info("writing the cluster Secret", "reason", why, "expires", expires.UTC().Format(time.RFC3339))
 	return halfLife(issued, expires), r.write(ctx, current, secret)
 }
 
@@ -210,41 +241,6 @@ func (r *reconciler) tenant(vc *v1alpha1.VirtualCluster, kubeconfig *corev1.Secr
 	return kubernetes.NewForConfig(config)
 }
 
-// unregister deletes the Secret and lets the VirtualCluster go.
-func (r *reconciler) unregister(ctx context.Context, vc *v1alpha1.VirtualCluster) error {
-	s, err := r.current(ctx, vc.Name)
-	var refused refusal
-	if err != nil && !errors.As(err, &refused) { // somebody else's stays
-		return err
-	}
-	if s != nil {
-		if err := r.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting the cluster Secret %s: %w", client.ObjectKeyFromObject(s), err)
-		}
-	}
-	if vc.DeletionTimestamp.IsZero() && status.Get(vc.Status.Conditions, v1alpha1.ConditionRegistered) != nil {
-		before := vc.DeepCopy()
-		apimeta.RemoveStatusCondition(&vc.Status.Conditions, v1alpha1.ConditionRegistered)
-		if err := status.Patch(ctx, r.client, vc, before); err != nil {
-			return err
-		}
-	}
-	before := vc.DeepCopy()
-	controllerutil.RemoveFinalizer(vc, v1alpha1.FinalizerRegistration)
-	log.FromContext(ctx).Info("unregistered")
-	err = r.client.Patch(ctx, vc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	return client.IgnoreNotFound(err)
-}
-
 func setRegistered(vc *v1alpha1.VirtualCluster, s metav1.ConditionStatus, reason, message string) {
 	status.Set(&vc.Status.Conditions, vc.Generation, v1alpha1.ConditionRegistered, s, reason, message)
-}
-
-// ignoreConflict: a newer object is on its way to the cache and starts the next reconcile.
-func ignoreConflict(ctx context.Context, err error) error {
-	if apierrors.IsConflict(err) {
-		log.FromContext(ctx).V(1).Info("somebody else wrote first; reconciling what is there now")
-		return nil
-	}
-	return err
 }

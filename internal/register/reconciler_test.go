@@ -224,6 +224,51 @@ func TestSecretComesBackAndFollows(t *testing.T) {
 	})
 }
 
+// Registered is True only while what the engine holds opens the virtual cluster, also when the
+// registration was fine before.
+func TestDoesNotStayRegisteredWithWhatOpensNothing(t *testing.T) {
+	w := startWorld(t)
+	vc := w.serve("wrack", "configmaps")
+	w.registered(vc, metav1.ConditionTrue)
+	w.event(vc, "Registered")
+	kubeconfig := &corev1.Secret{}
+	if err := w.Client.Get(t.Context(), client.ObjectKey{Namespace: "wrack", Name: "vc-wrack"}, kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	good := kubeconfig.DeepCopy().Data
+	kubeconfig.Data["certificate-authority"], kubeconfig.Data["config"] = []byte("another"), []byte("broken: [")
+	if err := w.Client.Update(t.Context(), kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	w.set(vc, v1alpha1.ConditionPrepared, func() {}) // how station 4 tells of a new Secret
+	if c := w.registered(vc, metav1.ConditionFalse); !strings.Contains(c.Message, "kubeconfig in Secret wrack/vc-wrack") {
+		t.Errorf("Registered says %q", c.Message)
+	}
+	w.event(vc, v1alpha1.ReasonReconcileError)
+	kubeconfig.Data = good
+	if err := w.Client.Update(t.Context(), kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	w.registered(vc, metav1.ConditionTrue) // it tries again by itself
+}
+
+// event waits for an Event about the VirtualCluster.
+func (w *world) event(vc *v1alpha1.VirtualCluster, reason string) {
+	w.t.Helper()
+	testenv.Eventually(w.t, func(ctx context.Context) error {
+		list := &corev1.EventList{}
+		if err := w.Client.List(ctx, list); err != nil {
+			return err
+		}
+		for _, e := range list.Items {
+			if e.InvolvedObject.UID == vc.UID && e.Reason == reason {
+				return nil
+			}
+		}
+		return fmt.Errorf("no Event %s about %s", reason, vc.Name)
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	w := startWorld(t)
 	taken := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: argoNamespace, Name: SecretName("taken")}}

@@ -4,6 +4,7 @@
 package register
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,6 +24,8 @@ const (
 	labelVClusterName = "vcluster.loft.sh/vcluster-name"
 	// annotationRenewAt is when half of the token's life is over (RFC 3339).
 	annotationRenewAt = "platform.skerry.dev/renew-at"
+	// annotationExpiresAt is when the token is not accepted any more (RFC 3339).
+	annotationExpiresAt = "platform.skerry.dev/expires-at"
 	// annotationAccess is a hash of the rights that the token's ServiceAccount was given,
 	// and of the virtual cluster that it is from.
 	annotationAccess = "platform.skerry.dev/access"
@@ -82,6 +85,20 @@ func (r registration) stale(s *corev1.Secret, now time.Time) (why string, renewA
 	return "", renewAt
 }
 
+// usable says whether the engine can work with the Secret as it is, be it stale.
+func (r registration) usable(s *corev1.Secret, now time.Time) bool {
+	if s == nil || s.Annotations[annotationAccess] != r.access {
+		return false
+	}
+	var config clusterConfig
+	if err := json.Unmarshal(s.Data["config"], &config); err != nil || config.BearerToken == "" || string(s.Data["server"]) != r.server() {
+		return false
+	}
+	ca := config.TLSClientConfig.CAData // maybe of before a renewal: those stay in the bundle
+	expires, err := time.Parse(time.RFC3339, s.Annotations[annotationExpiresAt])
+	return err == nil && now.Before(expires) && len(ca) > 0 && bytes.Contains(r.ca, ca)
+}
+
 // secret is the whole cluster Secret.
 func (r registration) secret(token string, issued, expires time.Time) (*corev1.Secret, error) {
 	config, err := json.Marshal(clusterConfig{BearerToken: token, TLSClientConfig: tlsClientConfig{CAData: r.ca}})
@@ -92,8 +109,9 @@ func (r registration) secret(token string, issued, expires time.Time) (*corev1.S
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: r.namespace, Name: SecretName(r.virtualCluster), Labels: r.labels(),
 			Annotations: map[string]string{
-				annotationAccess:  r.access,
-				annotationRenewAt: halfLife(issued, expires).UTC().Format(time.RFC3339),
+				annotationAccess:    r.access,
+				annotationRenewAt:   halfLife(issued, expires).UTC().Format(time.RFC3339),
+				annotationExpiresAt: expires.UTC().Format(time.RFC3339),
 			},
 		},
 		Type: corev1.SecretTypeOpaque,

@@ -49,6 +49,41 @@ func TestStale(t *testing.T) {
 	}
 }
 
+func TestUsable(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	want := registration{virtualCluster: "bay", namespace: "argocd", ca: []byte("CA"), access: "abc"}
+	for _, c := range []struct {
+		why    string
+		after  time.Duration
+		change func(*corev1.Secret, *registration)
+		usable bool
+	}{
+		{why: "fresh", usable: true},
+		{why: "to be renewed", after: 45 * time.Minute, usable: true},
+		{why: "expired", after: time.Hour},
+		{why: "a renewed authority", change: func(_ *corev1.Secret, r *registration) { r.ca = []byte("NEW\nCA") }, usable: true},
+		{why: "another authority", change: func(_ *corev1.Secret, r *registration) { r.ca = []byte("other") }},
+		{why: "another virtual cluster of the same name", change: func(_ *corev1.Secret, r *registration) { r.access = "def" }},
+		{why: "token removed", change: func(s *corev1.Secret, _ *registration) { s.Data["config"] = []byte("{}") }},
+		{why: "server changed", change: func(s *corev1.Secret, _ *registration) { s.Data["server"] = []byte("https://elsewhere") }},
+		{why: "label removed", change: func(s *corev1.Secret, _ *registration) { delete(s.Labels, labelVClusterName) }, usable: true},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			r := want
+			s, err := r.secret("token", now, now.Add(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.change != nil {
+				c.change(s, &r)
+			}
+			if got := r.usable(s, now.Add(c.after)); got != c.usable {
+				t.Errorf("usable = %t, want %t", got, c.usable)
+			}
+		})
+	}
+}
+
 func TestSecretFormat(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	s, err := registration{virtualCluster: "bay", namespace: "argocd", ca: []byte("CA"), access: "abc"}.secret("tok", now, now.Add(time.Hour))

@@ -23,6 +23,7 @@ import (
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/requeue"
 )
 
@@ -54,12 +55,12 @@ func (o *Options) complete() {
 // ArgoNamespace only (cache.Options.ByObject): their events are all that is used of it.
 func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	opts.complete()
-	r := &reconciler{client: mgr.GetClient(), direct: mgr.GetAPIReader(), opts: opts, clock: clock.RealClock{}}
+	r := &reconciler{client: mgr.GetClient(), direct: mgr.GetAPIReader(), opts: opts, clock: clock.RealClock{}, events: mgr.GetEventRecorder(fieldOwner)}
 	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		return o.GetNamespace() == opts.ArgoNamespace && nameOf(o) != ""
 	})
 	return ctrl.NewControllerManagedBy(mgr).Named("registration").
-		For(&v1alpha1.VirtualCluster{}).
+		For(&v1alpha1.VirtualCluster{}, builder.WithPredicates(quota.BesidesUsage())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(clusterOf), builder.WithPredicates(ours)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: opts.Concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}).
 		Complete(r)

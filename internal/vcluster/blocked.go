@@ -17,6 +17,8 @@ const (
 	reasonTerminating     = "NamespaceTerminating"
 	reasonNotServed       = "PlacementNotServed"
 	reasonNoCluster       = "VirtualClusterNotFound"
+	reasonQuotaExceeded   = "QuotaExceeded"
+	reasonDeleted         = "Deleted" // of an Event
 	reasonPrepared        = "Prepared"
 	reasonDrained         = "Drained"
 	reasonDrainSkipped    = "Skipped"

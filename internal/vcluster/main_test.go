@@ -5,6 +5,7 @@ package vcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -43,12 +44,41 @@ type host struct {
 
 func startHost(t *testing.T) *host {
 	t.Helper()
+	h := startIdle(t)
+	t.Cleanup(h.operate(t, -1))
+	return h
+}
+
+// startIdle is a host without controllers, but for the one that lets namespaces go.
+func startIdle(t *testing.T) *host {
+	t.Helper()
 	h := &host{Env: testenv.Start(t), t: t, etcd: etcdtest.Start(t)}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- finalizeNamespaces(ctx, h.Config) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("letting namespaces go: %v", err)
+		}
+	})
+	return h
+}
+
+// operate runs the controllers until stop is called. After so many writes every further request
+// fails, as if they had been killed; -1 is never.
+func (h *host) operate(t *testing.T, writes int64) (stop func()) {
+	t.Helper()
 	config := rest.CopyConfig(h.Config)
+	left := &atomic.Int64{}
+	left.Store(writes)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method != http.MethodGet {
 				h.writes.Add(1)
+				if writes >= 0 && left.Add(-1) < 0 {
+					return nil, errors.New("killed")
+				}
 			}
 			return next.RoundTrip(r)
 		})
@@ -63,22 +93,18 @@ func startHost(t *testing.T) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 2)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
-	go func() { done <- finalizeNamespaces(ctx, h.Config) }()
-	t.Cleanup(func() {
-		stop()
-		for range 2 {
-			if err := <-done; err != nil {
-				t.Errorf("stopping: %v", err)
-			}
-		}
-	})
 	if !mgr.GetCache().WaitForCacheSync(ctx) {
 		t.Fatal("the cache did not fill")
 	}
-	return h
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

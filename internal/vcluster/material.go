@@ -54,8 +54,10 @@ type secrets struct {
 }
 
 // plan keeps what is good of the existing data (nil for none) and issues the rest. An
-// authority near its end is replaced; the old one stays trusted until it expires. The
-// service account key is never replaced: every token in the cluster hangs on it.
+// authority near its end gets a new certificate for the same key, because kubeconfigs that people took, and
+// programs inside that read theirs once, know the old one; that stays in the bundle until it expires. Whoever
+// wants another key deletes ca.key from the Secret. The service account key is never
+// replaced: every token in the cluster hangs on it.
 func (m material) plan(controlPlane, kubeconfig map[string][]byte) (secrets, error) {
 	out := secrets{controlPlane: map[string][]byte{}, kubeconfig: map[string][]byte{}}
 	ca, err := m.authority(&out, controlPlane)
@@ -95,7 +97,7 @@ func (m material) plan(controlPlane, kubeconfig map[string][]byte) (secrets, err
 func (m material) authority(out *secrets, existing map[string][]byte) (*pki.Authority, error) {
 	pair := pki.Pair{Cert: existing[v1alpha1.KeyCACert], Key: existing[v1alpha1.KeyCAKey]}
 	if why := pki.StaleAuthority(pair, m.now); why != "" {
-		fresh, err := pki.NewAuthority("skerry:"+m.name, m.now)
+		fresh, err := m.renewed(pair)
 		if err != nil {
 			return nil, err
 		}
@@ -108,6 +110,14 @@ func (m material) authority(out *secrets, existing map[string][]byte) (*pki.Auth
 	}
 	out.controlPlane[v1alpha1.KeyCACert], out.controlPlane[v1alpha1.KeyCAKey] = pair.Cert, pair.Key
 	return ca, nil
+}
+
+// renewed is a new authority, with the key of the one that is there if that is in order.
+func (m material) renewed(pair pki.Pair) (*pki.Authority, error) {
+	if old, err := pki.ParseAuthority(pair); err == nil {
+		return old.Renew(m.now)
+	}
+	return pki.NewAuthority("skerry:"+m.name, m.now)
 }
 
 // frontProxy keeps no authority key: authority and certificate are replaced together.

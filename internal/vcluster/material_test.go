@@ -84,7 +84,7 @@ func TestPlanReissuesOnlyWhatIsStale(t *testing.T) {
 			"etcd-client.crt", "etcd-client.key", "front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key",
 		}},
 		{"a third of the authority's life is left", func(m *material, _ *secrets) { m.now = start.Add(7 * 365 * day); m.etcd = freshEtcd(m.now) }, []string{
-			"apiserver.crt", "apiserver.key", "ca.crt", "ca.key", "certificate-authority", "client-certificate", "client-key", "config",
+			"apiserver.crt", "apiserver.key", "ca.crt", "certificate-authority", "client-certificate", "client-key", "config",
 			"etcd-ca.crt", "etcd-client.crt", "etcd-client.key", "front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key",
 		}},
 		{"a name more", func(m *material, _ *secrets) { m.dns = append(m.dns, "bay.example.org") }, []string{"apiserver.crt", "apiserver.key"}},
@@ -140,6 +140,39 @@ func changedKeys(a, b secrets) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// TestNobodyHasToFollowARenewedAuthority at once: a kubeconfig that somebody took, or the CA that a Pod has
+// read, still verifies a serving certificate of after the renewal.
+func TestNobodyHasToFollowARenewedAuthority(t *testing.T) {
+	m := testMaterial(t)
+	first, err := m.plan(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.now = start.Add(7 * 365 * 24 * time.Hour)
+	m.etcd = freshEtcd(m.now)
+	second, err := m.plan(first.controlPlane, first.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(first.controlPlane[v1alpha1.KeyCACert], second.controlPlane[v1alpha1.KeyCACert]) {
+		t.Fatal("the authority was not renewed")
+	}
+	taken, err := cert.NewPoolFromBytes(first.kubeconfig[keyAuthority])
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving, err := cert.ParseCertsPEM(second.controlPlane[v1alpha1.KeyServingCert])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := serving[0].Verify(x509.VerifyOptions{Roots: taken, CurrentTime: m.now, DNSName: "bay"}); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(first.controlPlane[v1alpha1.KeyCAKey], second.controlPlane[v1alpha1.KeyCAKey]); diff != "" {
+		t.Error("another key signs now")
+	}
 }
 
 // TestOldAuthorityStaysTrusted: what was signed before a rotation still verifies.

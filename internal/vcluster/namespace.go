@@ -11,16 +11,19 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/status"
 )
 
@@ -38,6 +41,7 @@ type namespaceReconciler struct {
 	client client.Client
 	store  store
 	opts   Options
+	events events.EventRecorder
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -58,35 +62,77 @@ func (r *namespaceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 		return finish(ctx, ctrl.Result{}, nil, err)
 	}
 	before := vns.DeepCopy()
-	err := r.provide(ctx, vns)
+	waiting, err := r.provide(ctx, vns)
 	vns.Status.HostNamespace = v1alpha1.HostNamespace(vns.Namespace, vns.Name)
-	summarizeNamespace(vns, "", err)
-	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vns, before))
+	summarizeNamespace(vns, waiting, err)
+	return finish(ctx, ctrl.Result{}, err, r.write(ctx, vns, before))
 }
 
-// provide makes the host namespace and, side by side, what belongs into it.
-func (r *namespaceReconciler) provide(ctx context.Context, vns *v1alpha1.VirtualNamespace) error {
+// write writes the status and tells what changed.
+func (r *namespaceReconciler) write(ctx context.Context, vns, before *v1alpha1.VirtualNamespace) error {
+	err := status.Patch(ctx, r.client, vns, before)
+	if err == nil {
+		status.Announce(r.events, vns, before.Status.Conditions, vns.Status.Conditions, v1alpha1.ConditionReady)
+	}
+	return err
+}
+
+// provide makes the host namespace with what limits the tenant there, and lets the tenant in
+// when all of that is in force.
+func (r *namespaceReconciler) provide(ctx context.Context, vns *v1alpha1.VirtualNamespace) (waiting string, err error) {
 	vc := &v1alpha1.VirtualCluster{}
-	err := r.client.Get(ctx, client.ObjectKey{Name: vns.Namespace}, vc)
+	err = r.client.Get(ctx, client.ObjectKey{Name: vns.Namespace}, vc)
 	switch {
 	case apierrors.IsNotFound(err):
-		return blocked{reason: reasonNoCluster, message: fmt.Sprintf("there is no VirtualCluster %s: a VirtualNamespace belongs into the home namespace of one", vns.Namespace)}
+		return "", blocked{reason: reasonNoCluster, message: fmt.Sprintf("there is no VirtualCluster %s: a VirtualNamespace belongs into the home namespace of one", vns.Namespace)}
 	case err != nil:
-		return fmt.Errorf("reading VirtualCluster %s: %w", vns.Namespace, err)
+		return "", fmt.Errorf("reading VirtualCluster %s: %w", vns.Namespace, err)
 	case !vc.DeletionTimestamp.IsZero():
-		return blocked{reason: v1alpha1.ReasonDeleting, message: fmt.Sprintf("VirtualCluster %s is being deleted", vc.Name)}
+		return "", blocked{reason: v1alpha1.ReasonDeleting, message: fmt.Sprintf("VirtualCluster %s is being deleted", vc.Name)}
+	}
+	home := homeNamespace(vc.Name)
+	if err := r.store.Get(ctx, client.ObjectKeyFromObject(home), home); apierrors.IsNotFound(err) { // the cache: only ours
+		return "", blocked{reason: reasonNamespaceTaken, message: fmt.Sprintf("namespace %s is not VirtualCluster %s's home: see its conditions", home.Name, vc.Name)}
+	} else if err != nil {
+		return "", wrap(err, "reading", home)
 	}
 	if err := r.store.claimNamespace(ctx, hostNamespace(vns, r.opts.PodSecurity)); err != nil {
-		return err
+		return "", err
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	for _, o := range hostObjects(vc, vns, r.opts) {
+	for _, o := range fences(vc, vns) {
 		group.Go(func() error { return r.store.ensure(gctx, o) })
 	}
 	if vc.Spec.Quota == nil {
 		group.Go(func() error { return r.store.removeQuota(gctx, vns) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	door := admission(vc, vns, r.opts)
+	waiting, err = r.store.awaitQuota(ctx, vc, vns)
+	if waiting != "" && r.store.Get(ctx, client.ObjectKeyFromObject(door), door.DeepCopyObject().(client.Object)) == nil {
+		waiting = "" // in already, before there was a quota
+	}
+	if waiting != "" || err != nil {
+		return waiting, err
+	}
+	return "", r.store.ensure(ctx, door)
+}
+
+// awaitQuota says that the API server does not limit the namespace yet. It admits anything
+// before a new ResourceQuota has a status.
+func (s store) awaitQuota(ctx context.Context, vc *v1alpha1.VirtualCluster, vns *v1alpha1.VirtualNamespace) (waiting string, err error) {
+	q := resourceQuota(vc.Name, v1alpha1.HostNamespace(vns.Namespace, vns.Name), nil)
+	if err := s.Get(ctx, client.ObjectKeyFromObject(q), q); client.IgnoreNotFound(err) != nil {
+		return "", wrap(err, "reading", q)
+	}
+	for name := range quota.Total(vc.Spec.Quota) {
+		if _, counted := q.Status.Used[name]; !counted {
+			return fmt.Sprintf("waiting until the host enforces ResourceQuota %s, which is its controller-manager's work", client.ObjectKeyFromObject(q)), nil
+		}
+	}
+	return "", nil
 }
 
 func (r *namespaceReconciler) reconcileDeletion(ctx context.Context, vns *v1alpha1.VirtualNamespace) (ctrl.Result, error) {
@@ -96,10 +142,14 @@ func (r *namespaceReconciler) reconcileDeletion(ctx context.Context, vns *v1alph
 	before := vns.DeepCopy()
 	waiting, err := r.remove(ctx, vns)
 	if err == nil && waiting == "" {
-		return finish(ctx, ctrl.Result{}, nil, removeFinalizer(ctx, r.client, vns, v1alpha1.FinalizerCleanup))
+		err := removeFinalizer(ctx, r.client, vns, v1alpha1.FinalizerCleanup)
+		if err == nil {
+			r.events.Eventf(vns, nil, corev1.EventTypeNormal, reasonDeleted, "Reconcile", "host namespace %s is gone", vns.Status.HostNamespace)
+		}
+		return finish(ctx, ctrl.Result{}, nil, err)
 	}
 	summarizeNamespace(vns, waiting, err)
-	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vns, before))
+	return finish(ctx, ctrl.Result{}, err, r.write(ctx, vns, before))
 }
 
 // remove deletes the Releases, then the host namespace. A namespace that goes first
@@ -151,7 +201,7 @@ func (s store) removeQuota(ctx context.Context, vns *v1alpha1.VirtualNamespace) 
 	namespace := v1alpha1.HostNamespace(vns.Namespace, vns.Name)
 	none := &v1alpha1.Quota{}
 	for _, o := range []client.Object{
-		resourceQuota(vns.Namespace, namespace, none), limitRange(vns.Namespace, namespace, none),
+		resourceQuota(vns.Namespace, namespace, nil), limitRange(vns.Namespace, namespace, none),
 	} {
 		if err := s.Get(ctx, client.ObjectKeyFromObject(o), o); apierrors.IsNotFound(err) {
 			continue
@@ -168,7 +218,7 @@ func (s store) removeQuota(ctx context.Context, vns *v1alpha1.VirtualNamespace) 
 func summarizeNamespace(vns *v1alpha1.VirtualNamespace, waiting string, err error) {
 	conds, gen := &vns.Status.Conditions, vns.Generation
 	synced(conds, gen, err)
-	s, reason, message := metav1.ConditionTrue, v1alpha1.ReasonAvailable, ""
+	s, reason, message := metav1.ConditionTrue, v1alpha1.ReasonAvailable, "host namespace "+vns.Status.HostNamespace
 	var b blocked
 	switch {
 	case !vns.DeletionTimestamp.IsZero():
@@ -180,6 +230,8 @@ func summarizeNamespace(vns *v1alpha1.VirtualNamespace, waiting string, err erro
 		s, reason, message = metav1.ConditionFalse, b.reason, b.message
 	case err != nil:
 		s, reason, message = metav1.ConditionFalse, v1alpha1.ReasonUnavailable, err.Error()
+	case waiting != "":
+		s, reason, message = metav1.ConditionFalse, v1alpha1.ReasonCreating, waiting
 	}
 	status.Set(conds, gen, v1alpha1.ConditionReady, s, reason, message)
 }

@@ -6,14 +6,14 @@ package vcluster
 import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/quota"
 )
 
-// tenantObjects is the name of the quota, the limits and the network policy.
+// tenantObjects is the name of the limits and the network policy.
 const tenantObjects = "skerry-tenant"
 
 // hostNamespace stands for one namespace of the virtual cluster. Pod Security
@@ -28,19 +28,24 @@ func hostNamespace(vns *v1alpha1.VirtualNamespace, podSecurity string) *corev1.N
 	return ns
 }
 
-// hostObjects are what the operator puts into a host namespace.
-func hostObjects(vc *v1alpha1.VirtualCluster, vns *v1alpha1.VirtualNamespace, opts Options) []client.Object {
+// fences are what must stand in a host namespace before the tenant may do anything there. Its
+// ResourceQuota, which belongs to them, is the quotaReconciler's.
+func fences(vc *v1alpha1.VirtualCluster, vns *v1alpha1.VirtualNamespace) []client.Object {
 	namespace := v1alpha1.HostNamespace(vns.Namespace, vns.Name)
-	out := []client.Object{
-		binding(vc.Name, namespace, opts.TenantRole, tenantSubject(vc.Name)),
-		isolation(vc.Name, namespace),
-	}
+	out := []client.Object{isolation(vc.Name, namespace)}
 	if q := vc.Spec.Quota; q != nil {
-		out = append(out, resourceQuota(vc.Name, namespace, q), limitRange(vc.Name, namespace, q))
+		out = append(out, limitRange(vc.Name, namespace, q))
 	}
 	for _, o := range out {
 		o.GetLabels()[v1alpha1.LabelVirtualNamespace] = vns.Name
 	}
+	return out
+}
+
+// admission lets the tenant in.
+func admission(vc *v1alpha1.VirtualCluster, vns *v1alpha1.VirtualNamespace, opts Options) client.Object {
+	out := binding(vc.Name, v1alpha1.HostNamespace(vns.Namespace, vns.Name), opts.TenantRole, tenantSubject(vc.Name))
+	out.Labels[v1alpha1.LabelVirtualNamespace] = vns.Name
 	return out
 }
 
@@ -63,55 +68,18 @@ func isolation(virtualCluster, namespace string) *networkingv1.NetworkPolicy {
 	}
 }
 
-// resourceQuota limits one host namespace to what the whole virtual cluster may use.
-func resourceQuota(virtualCluster, namespace string, q *v1alpha1.Quota) *corev1.ResourceQuota {
-	hard := corev1.ResourceList{}
-	for name, quantity := range map[corev1.ResourceName]*resource.Quantity{
-		corev1.ResourceLimitsCPU: q.CPU, corev1.ResourceLimitsMemory: q.Memory, corev1.ResourceRequestsStorage: q.Storage,
-	} {
-		if quantity != nil {
-			hard[name] = *quantity
-		}
-	}
-	return &corev1.ResourceQuota{ObjectMeta: meta(virtualCluster, namespace, tenantObjects), Spec: corev1.ResourceQuotaSpec{Hard: hard}}
+// resourceQuota is one host namespace's share of what the whole virtual cluster may use.
+func resourceQuota(virtualCluster, namespace string, hard corev1.ResourceList) *corev1.ResourceQuota {
+	return &corev1.ResourceQuota{ObjectMeta: meta(virtualCluster, namespace, quota.Name), Spec: corev1.ResourceQuotaSpec{Hard: hard}}
 }
 
-// Defaults of a container that names no resources; a quota on limits refuses Pods
-// without any.
-const (
-	defaultCPU, defaultMemory               = "500m", "512Mi"
-	defaultCPURequest, defaultMemoryRequest = "25m", "64Mi"
-)
-
-// limitRange gives containers without resources a default that fits four times into
-// the quota.
+// limitRange gives containers without resources a default.
 func limitRange(virtualCluster, namespace string, q *v1alpha1.Quota) *corev1.LimitRange {
-	limits := corev1.ResourceList{
-		corev1.ResourceCPU:    atMostQuarter(resource.MustParse(defaultCPU), q.CPU),
-		corev1.ResourceMemory: atMostQuarter(resource.MustParse(defaultMemory), q.Memory),
-	}
-	requests := corev1.ResourceList{
-		corev1.ResourceCPU:    least(resource.MustParse(defaultCPURequest), limits[corev1.ResourceCPU]),
-		corev1.ResourceMemory: least(resource.MustParse(defaultMemoryRequest), limits[corev1.ResourceMemory]),
-	}
+	limits, requests := quota.Defaults(q)
 	return &corev1.LimitRange{
 		ObjectMeta: meta(virtualCluster, namespace, tenantObjects),
 		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
 			Type: corev1.LimitTypeContainer, Default: limits, DefaultRequest: requests,
 		}}},
 	}
-}
-
-func atMostQuarter(want resource.Quantity, total *resource.Quantity) resource.Quantity {
-	if total == nil {
-		return want
-	}
-	return least(want, *resource.NewMilliQuantity(total.MilliValue()/4, total.Format))
-}
-
-func least(a, b resource.Quantity) resource.Quantity {
-	if a.Cmp(b) <= 0 {
-		return a
-	}
-	return b
 }

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
@@ -73,29 +74,30 @@ func TestProvidesAHostNamespace(t *testing.T) {
 	if vns.Status.HostNamespace != "island--shop" {
 		t.Errorf("status.hostNamespace = %q", vns.Status.HostNamespace)
 	}
+	h.event(vns, v1alpha1.ConditionReady, "island--shop")
 	ns := &corev1.Namespace{}
 	h.get("", "island--shop", ns)
 	if ns.Labels[v1alpha1.LabelVirtualCluster] != "island" || ns.Labels[v1alpha1.LabelVirtualNamespace] != "shop" || ns.Labels["pod-security.kubernetes.io/enforce"] != "baseline" {
 		t.Errorf("labels %v", ns.Labels)
 	}
 	h.get("island--shop", tenantObjects, &networkingv1.NetworkPolicy{})
-	quota := &corev1.ResourceQuota{}
-	h.get("island--shop", tenantObjects, quota)
-	if got := quota.Spec.Hard[corev1.ResourceLimitsCPU]; got.Cmp(resource.MustParse("1")) != 0 {
-		t.Errorf("quota %v", quota.Spec.Hard)
+	share := &corev1.ResourceQuota{}
+	h.get("island--shop", quota.Name, share)
+	if got := share.Spec.Hard[corev1.ResourceLimitsCPU]; got.Cmp(resource.MustParse("1")) != 0 {
+		t.Errorf("quota %v", share.Spec.Hard)
 	}
 
 	// A figure that is dropped goes, a new one comes.
 	h.change(vc, func() { vc.Spec.Quota = &v1alpha1.Quota{Memory: quantity("3Gi")} })
 	testenv.Eventually(t, func(context.Context) error {
-		h.get("island--shop", tenantObjects, quota)
-		if _, still := quota.Spec.Hard[corev1.ResourceLimitsCPU]; still {
-			return fmt.Errorf("quota %v", quota.Spec.Hard)
+		h.get("island--shop", quota.Name, share)
+		if _, still := share.Spec.Hard[corev1.ResourceLimitsCPU]; still {
+			return fmt.Errorf("quota %v", share.Spec.Hard)
 		}
 		return nil
 	})
 	h.change(vc, func() { vc.Spec.Quota = nil })
-	h.gone(quota)
+	h.gone(share)
 	h.gone(&corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "island--shop", Name: tenantObjects}})
 }
 
@@ -106,7 +108,12 @@ func TestRefusesHostNamespaces(t *testing.T) {
 	if err := h.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "harbour--taken"}}); err != nil {
 		t.Fatal(err)
 	}
+	if err := h.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "squat"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.create(virtualCluster("squat"))
 	for _, c := range []struct{ why, namespace, name, reason, says string }{
+		{"the home namespace is somebody else's", "squat", "default", reasonNamespaceTaken, "is not VirtualCluster squat's home"},
 		{"the host namespace is somebody else's", "harbour", "taken", reasonNamespaceTaken, "is not this virtual cluster's"},
 		{"asked for outside a home namespace", h.Namespace(t), "default", reasonNoCluster, "home namespace"},
 	} {
@@ -118,6 +125,7 @@ func TestRefusesHostNamespaces(t *testing.T) {
 			if got := h.namespaceCondition(vns, metav1.ConditionFalse, c.reason); !strings.Contains(got.Message, c.says) {
 				t.Errorf("the condition says %q, want %q", got.Message, c.says)
 			}
+			h.event(vns, c.reason, c.says)
 			if err := h.Client.Delete(t.Context(), vns); err != nil {
 				t.Fatal(err)
 			}

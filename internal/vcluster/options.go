@@ -46,7 +46,8 @@ type Options struct {
 	// Etcd makes and removes tenants.
 	Etcd Tenants
 	// EtcdTLSDir holds the authority that signs tenants' etcd certificates: see
-	// EtcdCAFile. It is read each time it is needed.
+	// EtcdCAFile. It is read each time a virtual cluster is looked at; one that changes
+	// reaches all of them with a restart.
 	EtcdTLSDir string
 	// DrainTimeout bounds the wait for OAM Applications when a virtual cluster is
 	// deleted. Default 2 minutes from the deletion.

@@ -11,8 +11,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
@@ -113,8 +115,28 @@ func (p *preparation) ensureEtcdTenant(ctx context.Context) error {
 	return p.opts.Etcd.EnsureTenant(ctx, p.tenant)
 }
 
-func (p *preparation) ensureAPIService(ctx context.Context) error { return p.store.ensure(ctx, p.api) }
-func (p *preparation) ensureDNSService(ctx context.Context) error { return p.store.ensure(ctx, p.dns) }
+func (p *preparation) ensureAPIService(ctx context.Context) error {
+	return p.ensureService(ctx, p.api, p.vc.Status.ServiceIP)
+}
+
+func (p *preparation) ensureDNSService(ctx context.Context) error {
+	return p.ensureService(ctx, p.dns, p.vc.Status.DNSIP)
+}
+
+// ensureService gives a Service that was deleted its address back: Pods and kubeconfigs have it
+// from when they were made. When somebody else has taken it, there is a new one.
+func (p *preparation) ensureService(ctx context.Context, service *corev1.Service, had string) error {
+	err := p.store.Get(ctx, client.ObjectKeyFromObject(service), &corev1.Service{})
+	if had != "" && apierrors.IsNotFound(err) {
+		again := service.DeepCopy()
+		again.Spec.ClusterIP = had
+		err := p.store.Create(ctx, again, fieldOwner)
+		if err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.IsInvalid(err) {
+			return wrap(err, "creating", again)
+		}
+	}
+	return p.store.ensure(ctx, service)
+}
 
 func (p *preparation) readControlPlane(ctx context.Context) (err error) {
 	p.controlPlane, err = p.store.readSecret(ctx, p.vc.Name, v1alpha1.ControlPlaneSecret(p.vc.Name))

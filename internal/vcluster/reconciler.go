@@ -17,8 +17,10 @@ import (
 	"errors"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,12 +35,16 @@ import (
 // to somebody else, and is not in our cache.
 const retryBlocked = 15 * time.Second
 
+// retryConflict is when to look again after somebody else wrote first: time for the cache to follow.
+const retryConflict = 50 * time.Millisecond
+
 // clusterReconciler brings a VirtualCluster to Prepared, and takes it apart.
 type clusterReconciler struct {
 	client client.Client // of the platform's own kinds
 	store  store
 	opts   Options
 	clock  clock.PassiveClock
+	events events.EventRecorder
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -61,7 +67,16 @@ func (r *clusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	before := vc.DeepCopy()
 	result, err := r.prepare(ctx, vc)
 	summarize(vc, "", err)
-	return finish(ctx, result, err, status.Patch(ctx, r.client, vc, before))
+	return finish(ctx, result, err, r.write(ctx, vc, before))
+}
+
+// write writes the status and tells what changed.
+func (r *clusterReconciler) write(ctx context.Context, vc, before *v1alpha1.VirtualCluster) error {
+	err := status.Patch(ctx, r.client, vc, before)
+	if err == nil {
+		status.Announce(r.events, vc, before.Status.Conditions, vc.Status.Conditions, v1alpha1.ConditionPrepared, v1alpha1.ConditionReady)
+	}
+	return err
 }
 
 func (r *clusterReconciler) reconcileDeletion(ctx context.Context, vc *v1alpha1.VirtualCluster) (ctrl.Result, error) {
@@ -71,20 +86,23 @@ func (r *clusterReconciler) reconcileDeletion(ctx context.Context, vc *v1alpha1.
 	before := vc.DeepCopy()
 	waiting, err := r.shutdown(ctx, vc)
 	if err == nil && waiting == "" {
-		log.FromContext(ctx).Info("virtual cluster is gone")
-		return finish(ctx, ctrl.Result{}, nil, removeFinalizer(ctx, r.client, vc, v1alpha1.FinalizerCleanup))
+		err := removeFinalizer(ctx, r.client, vc, v1alpha1.FinalizerCleanup)
+		if err == nil {
+			log.FromContext(ctx).Info("virtual cluster is gone")
+			r.events.Eventf(vc, nil, corev1.EventTypeNormal, reasonDeleted, "Reconcile", "nothing of it is left on the host")
+		}
+		return finish(ctx, ctrl.Result{}, nil, err)
 	}
 	summarize(vc, waiting, err)
-	return finish(ctx, ctrl.Result{}, err, status.Patch(ctx, r.client, vc, before))
+	return finish(ctx, ctrl.Result{}, err, r.write(ctx, vc, before))
 }
 
-// finish joins what the work and the write of its result came to. A conflict needs no
-// retry: it means that a newer object is on its way to the cache, which starts the
-// next reconcile.
+// finish joins what the work and the write of its result came to. A conflict is no error: a
+// newer object is on its way to the cache, and is looked at soon.
 func finish(ctx context.Context, result ctrl.Result, work, written error) (ctrl.Result, error) {
 	if apierrors.IsConflict(written) {
 		log.FromContext(ctx).V(1).Info("somebody else wrote first; reconciling what is there now")
-		written = nil
+		written, result = nil, ctrl.Result{RequeueAfter: retryConflict}
 	}
 	var b blocked
 	if errors.As(work, &b) {

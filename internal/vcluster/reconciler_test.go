@@ -130,6 +130,13 @@ func TestNothingIsWrittenOnceAllIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.namespaceCondition(vns, metav1.ConditionTrue, "")
+	testenv.Eventually(t, func(ctx context.Context) error {
+		err := h.Client.Get(ctx, client.ObjectKeyFromObject(vc), vc)
+		if q := vc.Status.Quota; err == nil && (q == nil || len(q.Namespaces) != 1 || len(q.Namespaces[0].Hard) != 2) {
+			return fmt.Errorf("status.quota %+v", q)
+		}
+		return err
+	})
 	settle(h)
 	before := h.writes.Load()
 	h.change(vc, func() { metav1.SetMetaDataAnnotation(&vc.ObjectMeta, "touched", "1") })
@@ -166,6 +173,26 @@ func settle(h *host) {
 		}
 		if now := h.writes.Load(); now != last {
 			last, quiet = now, 0
+		}
+	}
+}
+
+// Pods and kubeconfigs have the addresses from when they were made.
+func TestADeletedServiceKeepsItsAddress(t *testing.T) {
+	h := startHost(t)
+	vc := virtualCluster("address")
+	h.create(vc)
+	h.clusterCondition(vc, v1alpha1.ConditionPrepared, metav1.ConditionTrue, "")
+	for name, had := range map[string]string{"address": vc.Status.ServiceIP, v1alpha1.DNSService: vc.Status.DNSIP} {
+		service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "address", Name: name}}
+		if err := h.Client.Delete(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+		testenv.Eventually(t, func(ctx context.Context) error {
+			return h.Client.Get(ctx, client.ObjectKeyFromObject(service), service)
+		})
+		if service.Spec.ClusterIP != had {
+			t.Errorf("Service %s came back at %s, not at %s", name, service.Spec.ClusterIP, had)
 		}
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -31,6 +33,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/requeue"
 )
 
@@ -49,7 +52,7 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	}
 	s := store{Client: made.GetClient(), direct: made.GetAPIReader()}
 	for _, setup := range []func(ctrl.Manager, cache.Cache, store, Options) error{
-		setupClusters, setupDrainer, setupNamespaces,
+		setupClusters, setupDrainer, setupNamespaces, setupQuotas,
 	} {
 		if err := setup(mgr, made.GetCache(), s, opts); err != nil {
 			return err
@@ -71,14 +74,18 @@ func madeObjects(mgr ctrl.Manager) (cluster.Cluster, error) {
 		o.MapperProvider = func(*rest.Config, *http.Client) (apimeta.RESTMapper, error) { return mgr.GetRESTMapper(), nil }
 		o.Cache.DefaultLabelSelector = ours
 		o.Cache.DefaultTransform = cache.TransformStripManagedFields()
+		// Refusals of a quota, whoever was refused; see quota.ReportRefusals.
+		o.Cache.ByObject = map[client.Object]cache.ByObject{&corev1.Event{}: {
+			Label: k8slabels.Everything(), Field: fields.OneTermEqualSelector("reason", quota.EventReason), Transform: keepRefusals,
+		}}
 		o.Client.Cache = &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}
 	})
 }
 
 func setupClusters(mgr ctrl.Manager, made cache.Cache, s store, opts Options) error {
-	r := &clusterReconciler{client: mgr.GetClient(), store: s, opts: opts, clock: clock.RealClock{}}
+	r := &clusterReconciler{client: mgr.GetClient(), store: s, opts: opts, clock: clock.RealClock{}, events: mgr.GetEventRecorder(managedBy)}
 	b := ctrl.NewControllerManagedBy(mgr).Named("virtualcluster").
-		For(&v1alpha1.VirtualCluster{}).
+		For(&v1alpha1.VirtualCluster{}, builder.WithPredicates(quota.BesidesUsage())).
 		Watches(&v1alpha1.VirtualNamespace{}, handler.EnqueueRequestsFromMapFunc(ownerOfVirtualNamespace), builder.WithPredicates(whileDeleting())).
 		WithOptions(options(opts.Concurrency))
 	for _, o := range []client.Object{&corev1.Namespace{}, &corev1.Service{}, &corev1.ServiceAccount{}, &rbacv1.RoleBinding{}, secretMeta()} {
@@ -106,7 +113,7 @@ func setupDrainer(mgr ctrl.Manager, _ cache.Cache, s store, opts Options) error 
 }
 
 func setupNamespaces(mgr ctrl.Manager, made cache.Cache, s store, opts Options) error {
-	r := &namespaceReconciler{client: mgr.GetClient(), store: s, opts: opts}
+	r := &namespaceReconciler{client: mgr.GetClient(), store: s, opts: opts, events: mgr.GetEventRecorder(managedBy)}
 	b := ctrl.NewControllerManagedBy(mgr).Named("virtualnamespace").
 		For(&v1alpha1.VirtualNamespace{}).
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(r.namespacesOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -118,6 +125,33 @@ func setupNamespaces(mgr ctrl.Manager, made cache.Cache, s store, opts Options) 
 		b = b.WatchesRawSource(source.Kind(made, o, handler.EnqueueRequestsFromMapFunc(ownerOfHostObject)))
 	}
 	return b.Complete(r)
+}
+
+func setupQuotas(mgr ctrl.Manager, made cache.Cache, s store, opts Options) error {
+	r := &quotaReconciler{
+		client: mgr.GetClient(), store: s, clock: clock.RealClock{}, wrote: map[string]time.Time{}, served: map[types.UID]time.Time{}, events: mgr.GetEventRecorder(managedBy),
+	}
+	b := ctrl.NewControllerManagedBy(mgr).Named("virtualcluster-quota").
+		For(&v1alpha1.VirtualCluster{}).
+		WithOptions(options(opts.Concurrency))
+	for _, o := range []client.Object{&corev1.Namespace{}, &corev1.ResourceQuota{}} {
+		b = b.WatchesRawSource(source.Kind(made, o, handler.EnqueueRequestsFromMapFunc(clusterOfHostObject)))
+	}
+	return b.WatchesRawSource(source.Kind(made, client.Object(&corev1.Event{}), handler.EnqueueRequestsFromMapFunc(r.clusterOfRefusal))).Complete(r)
+}
+
+// keepRefusals drops what is not needed of an Event, and the words of those that tell of
+// no refused share.
+func keepRefusals(o any) (any, error) {
+	e, ok := o.(*corev1.Event)
+	if !ok {
+		return o, nil
+	}
+	e.ManagedFields, e.Annotations, e.Labels, e.Related = nil, nil, nil, nil
+	if _, refused := quota.ParseRefusal(e.Message); !refused {
+		e.Message = ""
+	}
+	return e, nil
 }
 
 func options(concurrency int) controller.Options {
@@ -142,6 +176,26 @@ func ownerOfHostObject(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{
 		Namespace: l[v1alpha1.LabelVirtualCluster], Name: l[v1alpha1.LabelVirtualNamespace],
 	}}}
+}
+
+// clusterOfHostObject maps a host namespace, or an object in one, to its VirtualCluster.
+func clusterOfHostObject(_ context.Context, o client.Object) []reconcile.Request {
+	if o.GetLabels()[v1alpha1.LabelVirtualNamespace] == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.GetLabels()[v1alpha1.LabelVirtualCluster]}}}
+}
+
+// clusterOfRefusal maps an Event that tells of a refused share to its VirtualCluster.
+func (r *quotaReconciler) clusterOfRefusal(ctx context.Context, o client.Object) []reconcile.Request {
+	if e, ok := o.(*corev1.Event); !ok || e.Message == "" {
+		return nil
+	}
+	ns := &corev1.Namespace{}
+	if err := r.store.Get(ctx, client.ObjectKey{Name: o.GetNamespace()}, ns); err != nil {
+		return nil // not a host namespace of ours
+	}
+	return clusterOfHostObject(ctx, ns)
 }
 
 func ownerOfVirtualNamespace(_ context.Context, o client.Object) []reconcile.Request {

@@ -72,8 +72,8 @@ func awaitStopped(_ context.Context, vc *v1alpha1.VirtualCluster) (string, error
 }
 
 func (r *clusterReconciler) deleteVirtualNamespaces(ctx context.Context, vc *v1alpha1.VirtualCluster) (string, error) {
-	list := &v1alpha1.VirtualNamespaceList{}
-	if err := r.client.List(ctx, list, client.InNamespace(vc.Name)); err != nil {
+	list := &v1alpha1.VirtualNamespaceList{} // not from a cache: one overlooked loses its identity before its Releases
+	if err := r.store.direct.List(ctx, list, client.InNamespace(vc.Name)); err != nil {
 		return "", fmt.Errorf("listing the VirtualNamespaces in %s: %w", vc.Name, err)
 	}
 	for i := range list.Items {

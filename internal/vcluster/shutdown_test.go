@@ -38,6 +38,7 @@ func TestDeletionWalksBack(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	held := vc.DeepCopy()
 	if err := h.Client.Delete(t.Context(), vc); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +72,12 @@ func TestDeletionWalksBack(t *testing.T) {
 	h.gone(vc)
 	h.gone(ns)
 	h.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "leaving"}})
+	for _, told := range []struct{ reason, says string }{
+		{v1alpha1.ConditionPrepared, "control plane Secret"}, {v1alpha1.ReasonCreating, "pool member"},
+		{v1alpha1.ReasonDeleting, "waiting for"}, {reasonDeleted, "nothing of it is left"},
+	} {
+		h.event(held, told.reason, told.says)
+	}
 	left, err := h.etcd.As(etcd.RootUser).Get(t.Context(), vc.Status.EtcdPrefix, clientv3.WithPrefix())
 	if err != nil || left.Count != 0 {
 		t.Errorf("%d keys are left in etcd (%v)", left.Count, err)

@@ -22,9 +22,11 @@ const (
 	// Registered: the Argo CD cluster Secret holds a working token.
 	// Drained, while it is deleted: its OAM Applications are gone, or cannot be reached,
 	// and the registration may go.
+	// WithinQuota: nothing was refused lately because the total of spec.quota is used up.
 	ConditionPrepared          = "Prepared"
 	ConditionDrained           = "Drained"
 	ConditionControlPlaneReady = "ControlPlaneReady"
+	ConditionWithinQuota       = "WithinQuota"
 )
 
 // Reasons of Ready and Synced, as in Crossplane.

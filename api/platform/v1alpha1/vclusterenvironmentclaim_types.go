@@ -68,10 +68,21 @@ type VClusterEnvironmentClaimStatus struct {
 	// Namespaces on the host that belong to the environment.
 	// +optional
 	Namespaces []string `json:"namespaces,omitempty"`
+	// Usage of what size and resources allow, in the keys of a ResourceQuota.
+	// +optional
+	Usage *Usage `json:"usage,omitempty"`
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Usage of a quota by all namespaces of an environment together.
+type Usage struct {
+	// +optional
+	Hard corev1.ResourceList `json:"hard,omitempty"`
+	// +optional
+	Used corev1.ResourceList `json:"used,omitempty"`
 }
 
 // AdminCredentials refers to the administrator's kubeconfig, never its content.

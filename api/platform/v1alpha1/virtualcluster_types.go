@@ -27,7 +27,8 @@ type VirtualClusterSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="placement cannot be changed; create another environment instead"
 	Placement Placement `json:"placement,omitempty"`
 
-	// Quota is the most that the whole virtual cluster may use on the host.
+	// Quota is the most that the whole virtual cluster may use on the host: all of its
+	// namespaces together, charts included.
 	// +optional
 	Quota *Quota `json:"quota,omitempty"`
 
@@ -80,10 +81,40 @@ type VirtualClusterStatus struct {
 	// KubeconfigSecretRef names the administrator's kubeconfig, never its content.
 	// +optional
 	KubeconfigSecretRef *corev1.SecretReference `json:"kubeconfigSecretRef,omitempty"`
+	// Quota is what of spec.quota is used, when there is one. At most a second old.
+	// +optional
+	Quota *QuotaStatus `json:"quota,omitempty"`
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// QuotaStatus says what of a quota is used, and where. The keys are those of a
+// ResourceQuota: limits.cpu, limits.memory, requests.storage.
+type QuotaStatus struct {
+	// Hard is the total.
+	// +optional
+	Hard corev1.ResourceList `json:"hard,omitempty"`
+	// Used by all namespaces together.
+	// +optional
+	Used corev1.ResourceList `json:"used,omitempty"`
+	// Namespaces of the virtual cluster that have a part of the total.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Namespaces []NamespaceQuota `json:"namespaces,omitempty"`
+}
+
+// NamespaceQuota is one namespace's part of the total. What it does not use moves to
+// another namespace that asks for it.
+type NamespaceQuota struct {
+	// Name inside the virtual cluster.
+	Name string `json:"name"`
+	// +optional
+	Hard corev1.ResourceList `json:"hard,omitempty"`
+	// +optional
+	Used corev1.ResourceList `json:"used,omitempty"`
 }
 
 // ClusterEndpoint lists the URLs of an API server.
@@ -106,7 +137,7 @@ type ClusterEndpoint struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Member",type=string,JSONPath=`.status.member`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && !self.metadata.name.contains('--') && !self.metadata.name.contains('.')",message="the name must be a DNS label of at most 40 characters without '--'"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && !self.metadata.name.contains('--') && self.metadata.name.matches('^[a-z][a-z0-9-]*$')",message="the name must be a DNS label of at most 40 characters that begins with a letter, without '--': it is also the name of a Service"
 // +kubebuilder:validation:XValidation:rule="!(self.metadata.name in ['default','argocd','vela-system','skerry-system']) && !self.metadata.name.startsWith('kube-')",message="the name is reserved: it is also the name of the home namespace"
 type VirtualCluster struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -39,7 +39,7 @@ func (r *runner) serveOnce(ctx context.Context) error {
 	tenant, err := r.Tenants.Start(ctx, Spec{
 		Name: r.name, Dir: dir, Secret: data,
 		EtcdPrefix: vc.Status.EtcdPrefix, ServiceIP: vc.Status.ServiceIP, DNSIP: vc.Status.DNSIP,
-		Host: r.tenantConfig(r.name),
+		Host: r.tenantConfig(r.name), Quota: r.quota,
 	})
 	if err != nil {
 		return err
@@ -56,6 +56,15 @@ func (r *runner) serveOnce(ctx context.Context) error {
 	r.metrics.start.Observe(time.Since(began).Seconds())
 	log.FromContext(ctx).Info("serving", "after", time.Since(began).Round(time.Millisecond).String(), "port", tenant.Ports().API)
 	return r.follow(ctx, tenant, secrets)
+}
+
+// quota is what the cache knows of it.
+func (r *runner) quota() (*platformv1alpha1.Quota, *platformv1alpha1.QuotaStatus) {
+	vc := &platformv1alpha1.VirtualCluster{}
+	if err := r.client.Get(r.ctx, client.ObjectKey{Name: r.name}, vc); err != nil {
+		return nil, nil // the host's own admission holds all the same
+	}
+	return vc.Spec.Quota, vc.Status.Quota
 }
 
 // follow hands rotated certificates to the tenant until it is over.

@@ -7,6 +7,8 @@ import (
 	"context"
 
 	"k8s.io/client-go/rest"
+
+	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
 )
 
 // Spec is what a tenant is started from.
@@ -22,6 +24,8 @@ type Spec struct {
 	// Host acts on the host cluster as the tenant's ServiceAccount, with a token
 	// that renews itself.
 	Host *rest.Config
+	// Quota reads spec.quota and status.quota of the VirtualCluster, as they are now.
+	Quota func() (*platformv1alpha1.Quota, *platformv1alpha1.QuotaStatus)
 }
 
 // Ports that a tenant serves on, on the address of the pool member.

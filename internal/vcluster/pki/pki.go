@@ -61,8 +61,19 @@ func NewAuthority(commonName string, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
+	return selfSigned(pkix.Name{CommonName: commonName}, key, keyPEM, now)
+}
+
+// Renew is the authority with the same name and key, valid for AuthorityLife from now. Who trusts
+// one of the two certificates trusts what either signed, so nobody has to follow before
+// the earlier one has expired.
+func (a *Authority) Renew(now time.Time) (*Authority, error) {
+	return selfSigned(pkix.Name{CommonName: a.cert.Subject.CommonName}, a.key, a.Key, now)
+}
+
+func selfSigned(name pkix.Name, key crypto.Signer, keyPEM []byte, now time.Time) (*Authority, error) {
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: commonName},
+		Subject:               name,
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(AuthorityLife),
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
@@ -71,11 +82,11 @@ func NewAuthority(commonName string, now time.Time) (*Authority, error) {
 	}
 	crt, err := create(template, template, key.Public(), key)
 	if err != nil {
-		return nil, fmt.Errorf("creating the certificate authority %s: %w", commonName, err)
+		return nil, fmt.Errorf("creating the certificate authority %s: %w", name.CommonName, err)
 	}
 	certPEM, err := cert.EncodeCertificates(crt)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the certificate authority %s: %w", commonName, err)
+		return nil, fmt.Errorf("encoding the certificate authority %s: %w", name.CommonName, err)
 	}
 	return &Authority{Pair: Pair{Cert: certPEM, Key: keyPEM}, cert: crt, key: key}, nil
 }
