@@ -22,7 +22,8 @@ import (
 const defaultWaitTimeout = 5 * time.Minute
 
 // performer is one action on a release. None waits for workloads; hooks are waited for,
-// at most WaitTimeout.
+// at most WaitTimeout and not longer than the context lives. The context ends nothing else: an
+// action whose calls were cut off in the middle would record a failure that is none.
 type performer interface {
 	perform(ctx context.Context) error
 }
@@ -85,7 +86,7 @@ func (i *install) perform(ctx context.Context) error {
 	// The API server validates (fieldValidation=Strict); doing it here too would
 	// download its whole OpenAPI document for each release.
 	a.DisableOpenAPIValidation = true
-	_, err = a.RunWithContext(ctx, chart, i.values)
+	_, err = a.RunWithContext(context.WithoutCancel(ctx), chart, i.values)
 	return err
 }
 
@@ -105,7 +106,7 @@ func (u *upgrade) perform(ctx context.Context) error {
 	a.Timeout, a.WaitStrategy = u.want.WaitTimeout, kube.HookOnlyStrategy
 	a.WaitOptions = []kube.WaitOption{kube.WithWaitContext(ctx)}
 	a.DisableOpenAPIValidation = true
-	_, err = a.RunWithContext(ctx, u.name, chart, u.values)
+	_, err = a.RunWithContext(context.WithoutCancel(ctx), u.name, chart, u.values)
 	return err
 }
 
@@ -152,15 +153,20 @@ func (r *rollback) perform(ctx context.Context) error {
 // unlock ends a pending revision as failed, so that Helm accepts the next action.
 type unlock struct{ *job }
 
-func (u *unlock) perform(context.Context) error {
-	last, err := u.last()
+func (u *unlock) perform(context.Context) error { return u.interrupted() }
+
+// interrupted ends the newest revision as one that was cut off. It loses the labels of what it was made
+// from: an attempt that was cut off is nobody's, so it is neither counted nor a reason to go back
+// to an older revision.
+func (j *job) interrupted() error {
+	last, err := j.last()
 	if err != nil {
 		return err
 	}
-	// It counts as an attempt of nobody: a crash of this process is not the chart's fault.
 	delete(last.Labels, labelGeneration)
-	last.SetStatus(common.StatusFailed, fmt.Sprintf("Release %q failed: the operation was interrupted (%s)", u.name, last.Info.Status))
-	if err := u.cfg.Releases.Update(last); err != nil {
+	delete(last.Labels, labelInputs)
+	last.SetStatus(common.StatusFailed, fmt.Sprintf("Release %q was interrupted (%s)", j.name, last.Info.Status))
+	if err := j.cfg.Releases.Update(last); err != nil {
 		return fmt.Errorf("ending the interrupted revision %d: %w", last.Version, err)
 	}
 	return nil

@@ -68,6 +68,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	before := rel.DeepCopy()
 	result, err := r.steps(ctx, &rel, where)
+	if ctx.Err() != nil {
+		return ctrl.Result{}, nil // the engine stops; what it was about to say may not be true
+	}
 	r.announce(before, &rel)
 	if rel.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(&rel, platformv1alpha1.FinalizerCleanup) {
 		return result, client.IgnoreNotFound(err)
@@ -132,6 +135,9 @@ func (r *Reconciler) act(ctx context.Context, rel *helmv1beta1.Release, t *tenan
 			return nil
 		}
 		if err := r.perform(ctx, rel, do, o.Decision); err != nil {
+			if ctx.Err() != nil {
+				return errors.Join(err, j.interrupted())
+			}
 			// Once more around: what ran before may have to be restored.
 			failed = fmt.Errorf("%s of chart %s %s: %w", o.Decision.Do, j.chart.Name, j.chart.Version, err)
 		}
@@ -145,7 +151,10 @@ func (r *Reconciler) perform(ctx context.Context, rel *helmv1beta1.Release, do p
 	err := do.perform(ctx)
 	r.metrics.observe(d.Do, began, err)
 	log.FromContext(ctx).Info("acted on release", "action", d.Do, "why", d.Why, "took", time.Since(began).String(), "failed", err != nil)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
 		r.recorder.Eventf(rel, nil, corev1.EventTypeWarning, "Failed", string(d.Do), "%s: %v", d.Why, clip(err.Error(), 800))
 		return err
 	}
