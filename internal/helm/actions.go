@@ -5,6 +5,7 @@ package helm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -37,6 +38,7 @@ type job struct {
 	want      wanted
 	chart     *chartPackage
 	values    map[string]any
+	secrets   *secrets // among the values
 }
 
 // performerFor makes the action of a decision.
@@ -170,6 +172,23 @@ func (j *job) interrupted() error {
 		return fmt.Errorf("ending the interrupted revision %d: %w", last.Version, err)
 	}
 	return nil
+}
+
+// hushed is err without secrets, also in the description that Helm recorded for it.
+func (j *job) hushed(err error) error {
+	told := j.secrets.hideIn(err)
+	if told == err {
+		return err
+	}
+	last, lerr := j.last()
+	if lerr != nil || last.Info.Description == j.secrets.hide(last.Info.Description) {
+		return errors.Join(told, lerr)
+	}
+	last.Info.Description = j.secrets.hide(last.Info.Description)
+	if err := j.cfg.Releases.Update(last); err != nil {
+		return fmt.Errorf("%w (and taking a secret out of the description of revision %d: %v)", told, last.Version, err)
+	}
+	return told
 }
 
 // uninstall removes the objects and keeps the record, which is purged once they are

@@ -101,7 +101,7 @@ func (r *Reconciler) steps(ctx context.Context, rel *helmv1beta1.Release, where 
 
 // converge acts until nothing is left to do, and reports.
 func (r *Reconciler) converge(ctx context.Context, rel *helmv1beta1.Release, t *tenant, cfg *action.Configuration) (ctrl.Result, error) {
-	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, spec: rel.Spec.ForProvider, want: wantedOf(rel)}
+	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, spec: rel.Spec.ForProvider, want: wantedOf(rel), secrets: &secrets{}}
 	o := outcome{Note: unservedNote(rel.Spec)}
 	err := r.prepare(ctx, rel, t, j)
 	if err == nil {
@@ -112,9 +112,10 @@ func (r *Reconciler) converge(ctx context.Context, rel *helmv1beta1.Release, t *
 		o.Observed = observed
 	}
 	if err != nil {
+		err = j.secrets.hideIn(err)
 		o.Problem = explain(err, t)
 	}
-	report(rel, o)
+	report(rel, o.hush(j.secrets))
 	return r.next(ctx, o, err)
 }
 
@@ -134,7 +135,7 @@ func (r *Reconciler) act(ctx context.Context, rel *helmv1beta1.Release, t *tenan
 		if do == nil {
 			return nil
 		}
-		if err := r.perform(ctx, rel, do, o.Decision); err != nil {
+		if err := r.perform(ctx, rel, j, do, o.Decision); err != nil {
 			if ctx.Err() != nil {
 				return errors.Join(err, j.interrupted())
 			}
@@ -146,9 +147,13 @@ func (r *Reconciler) act(ctx context.Context, rel *helmv1beta1.Release, t *tenan
 }
 
 // perform runs one action, measured and told.
-func (r *Reconciler) perform(ctx context.Context, rel *helmv1beta1.Release, do performer, d decision) error {
+func (r *Reconciler) perform(ctx context.Context, rel *helmv1beta1.Release, j *job, do performer, d decision) error {
 	began := time.Now()
+	d.Why = j.secrets.hide(d.Why)
 	err := do.perform(ctx)
+	if err != nil {
+		err = j.hushed(err)
+	}
 	r.metrics.observe(d.Do, began, err)
 	log.FromContext(ctx).Info("acted on release", "action", d.Do, "why", d.Why, "took", time.Since(began).String(), "failed", err != nil)
 	switch {
@@ -185,7 +190,11 @@ func (r *Reconciler) prepare(ctx context.Context, rel *helmv1beta1.Release, t *t
 		return err
 	}
 	j.values, err = mergeValues(j.spec.ValuesSpec, func(from helmv1beta1.ValueFromSource) (string, bool, error) {
-		return t.read(ctx, from)
+		data, found, err := t.read(ctx, from)
+		if from.SecretKeyRef != nil {
+			j.secrets.read(data)
+		}
+		return data, found, err
 	})
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (r *Reconciler) uninstalled(ctx context.Context, rel *helmv1beta1.Release, 
 	last := toRevision(releases[len(releases)-1])
 	if last.State != stateUninstalled {
 		d := decision{Do: doUninstall, Why: "the Release is being deleted"}
-		if err := r.perform(ctx, rel, &uninstall{job: j}, d); err != nil {
+		if err := r.perform(ctx, rel, j, &uninstall{job: j}, d); err != nil {
 			return nil, fmt.Errorf("uninstalling release %s: %w", j.name, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"helm.sh/helm/v4/pkg/release/common"
+	releasev1 "helm.sh/helm/v4/pkg/release/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -84,8 +85,8 @@ func notOurs(obj runtime.Object) error {
 	return fmt.Errorf("%T %s is there", obj, accessor.GetName())
 }
 
-// setState rewrites the state of Helm's last record, as a crash would leave it.
-func (w *world) setState(name string, state common.Status) {
+// job is how the engine sees a Helm release, as an administrator.
+func (w *world) job(name string) *job {
 	w.t.Helper()
 	c, err := newDirectClient(w.Config)
 	if err != nil {
@@ -99,12 +100,29 @@ func (w *world) setState(name string, state common.Status) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	last, err := (&job{cfg: cfg, name: name}).last()
+	return &job{cfg: cfg, name: name}
+}
+
+// records are Helm's, oldest first.
+func (w *world) records(name string) []*releasev1.Release {
+	w.t.Helper()
+	releases, err := history(w.job(name).cfg, name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return releases
+}
+
+// setState rewrites the state of Helm's last record, as a crash would leave it.
+func (w *world) setState(name string, state common.Status) {
+	w.t.Helper()
+	j := w.job(name)
+	last, err := j.last()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	last.Info.Status = state
-	if err := cfg.Releases.Update(last); err != nil {
+	if err := j.cfg.Releases.Update(last); err != nil {
 		w.t.Fatal(err)
 	}
 }
