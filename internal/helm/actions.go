@@ -36,7 +36,7 @@ type job struct {
 	namespace string
 	spec      helmv1beta1.ReleaseParameters
 	want      wanted
-	chart     *chartPackage
+	chart     *chartPackage // nil when it cannot be fetched, and is what is installed
 	values    map[string]any
 	secrets   *secrets // among the values
 }
@@ -216,6 +216,23 @@ func (j *job) purge() error {
 		}
 	}
 	return nil
+}
+
+// newest is the newest revision; an empty one when there is none.
+func (j *job) newest() (revision, error) {
+	releases, err := history(j.cfg, j.name)
+	if err != nil || len(releases) == 0 {
+		return revision{}, err
+	}
+	return *toRevision(releases[len(releases)-1]), nil
+}
+
+// chartName is for messages.
+func (j *job) chartName() string {
+	if j.chart == nil {
+		return j.spec.Chart.Name
+	}
+	return j.chart.Name + " " + j.chart.Version
 }
 
 // last is the newest record.

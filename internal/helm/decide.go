@@ -96,6 +96,9 @@ type decision struct {
 	Failure string
 }
 
+// needsChart reports whether the action renders the chart.
+func (d decision) needsChart() bool { return d.Do == doInstall || d.Do == doUpgrade }
+
 // decide chooses the next action. It never uninstalls what runs, and touches
 // nothing while the last revision is what is wanted.
 func decide(o observation, w wanted, now time.Time) decision {

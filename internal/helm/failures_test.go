@@ -90,6 +90,7 @@ func TestFailedUpgradeIsRolledBack(t *testing.T) {
 	if text := w.configMap("app").Data["text"]; text != "three" {
 		t.Errorf("after the correction the text is %q", text)
 	}
+	w.told("app", "Installed", "UpgradeFailed", "RolledBack", "Upgraded")
 }
 
 // A crash between Helm's record and the end of an install leaves the release pending; the
@@ -268,4 +269,26 @@ spec:
 		t.Fatal(err)
 	}
 	w.until("app", all(condition("Synced", "True", "revision 1"), condition("Ready", "True", "")))
+}
+
+// The chart repository goes away and the engine is restarted, so that it remembers nothing. What is installed
+// stays as it is and is judged as before, deletes cleanly, and only what needs the chart says that it
+// cannot be had.
+func TestRepositoryGoesAway(t *testing.T) {
+	s := newServer(t, "")
+	s.serve("1.0.0", archiveOf(t, "1.0.0", "one"), "")
+	w := newWorld(t, Options{}).allow()
+	rel := w.releaseOf("app", "tiny", "1.0.0", "")
+	rel.Spec.ForProvider.Chart.Repository = s.URL
+	w.create(rel)
+	w.until("app", all(deployedAt(1), condition("Ready", "True", "")))
+	w.kill()
+	s.Close()
+	w.start()
+	w.until("app", all(deployedAt(1), condition("Synced", "True", "its chart cannot be fetched now: downloading "+s.URL), condition("Ready", "True", "")))
+	w.change("app", func(rel *helmv1beta1.Release) { rel.Spec.ForProvider.Values.Raw = []byte(`{"text":"two"}`) })
+	w.until("app", all(condition("Synced", "False", "downloading "+s.URL), condition("Ready", "True", "")))
+	w.delete("app")
+	w.untilGone("app")
+	w.empty()
 }

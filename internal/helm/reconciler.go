@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -103,10 +102,13 @@ func (r *Reconciler) steps(ctx context.Context, rel *helmv1beta1.Release, where 
 func (r *Reconciler) converge(ctx context.Context, rel *helmv1beta1.Release, t *tenant, cfg *action.Configuration) (ctrl.Result, error) {
 	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, spec: rel.Spec.ForProvider, want: wantedOf(rel), secrets: &secrets{}}
 	o := outcome{Note: unservedNote(rel.Spec)}
-	err := r.prepare(ctx, rel, t, j)
+	unfetched, err := r.prepare(ctx, rel, t, j)
 	if err == nil {
 		o.Chart = j.chart
-		err = r.act(ctx, rel, t, j, &o)
+		if err = r.act(ctx, rel, t, j, &o); errors.Is(err, errNoChart) {
+			err = unfetched
+		}
+		o.unfetched(j.secrets.hideIn(unfetched))
 	} else if observed, oerr := observe(ctx, t, cfg, j.name, j.want); oerr == nil {
 		// What runs goes on to be watched while nobody knows what should.
 		o.Observed = observed
@@ -132,75 +134,21 @@ func (r *Reconciler) act(ctx context.Context, rel *helmv1beta1.Release, t *tenan
 			return failed
 		}
 		do := j.performerFor(o.Decision, observed)
-		if do == nil {
+		switch {
+		case do == nil:
 			return nil
+		case j.chart == nil && o.Decision.needsChart():
+			return errNoChart
 		}
 		if err := r.perform(ctx, rel, j, do, o.Decision); err != nil {
 			if ctx.Err() != nil {
 				return errors.Join(err, j.interrupted())
 			}
 			// Once more around: what ran before may have to be restored.
-			failed = fmt.Errorf("%s of chart %s %s: %w", o.Decision.Do, j.chart.Name, j.chart.Version, err)
+			failed = fmt.Errorf("%s of chart %s: %w", o.Decision.Do, j.chartName(), err)
 		}
 	}
 	return errors.Join(failed, fmt.Errorf("release %s does not come to rest after %d actions", j.name, mostActions))
-}
-
-// perform runs one action, measured and told.
-func (r *Reconciler) perform(ctx context.Context, rel *helmv1beta1.Release, j *job, do performer, d decision) error {
-	began := time.Now()
-	d.Why = j.secrets.hide(d.Why)
-	err := do.perform(ctx)
-	if err != nil {
-		err = j.hushed(err)
-	}
-	r.metrics.observe(d.Do, began, err)
-	log.FromContext(ctx).Info("acted on release", "action", d.Do, "why", d.Why, "took", time.Since(began).String(), "failed", err != nil)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return err
-	case err != nil:
-		r.recorder.Eventf(rel, nil, corev1.EventTypeWarning, "Failed", string(d.Do), "%s: %v", d.Why, clip(err.Error(), 800))
-		return err
-	}
-	r.recorder.Eventf(rel, nil, corev1.EventTypeNormal, "Done", string(d.Do), "%s", d.Why)
-	return nil
-}
-
-// prepare finds out what is wanted: chart, values, and the digest of both.
-func (r *Reconciler) prepare(ctx context.Context, rel *helmv1beta1.Release, t *tenant, j *job) error {
-	if err := checkFields(rel, t); err != nil {
-		return err
-	}
-	src, err := locate(j.spec.Chart, r.options.Mirrors, r.options.AllowedRepositories)
-	if err != nil {
-		return err
-	}
-	cred, err := t.credentials(ctx, j.spec)
-	if err != nil {
-		return err
-	}
-	var installed string
-	if src.Version == "" {
-		if releases, err := history(j.cfg, j.name); err == nil && len(releases) > 0 {
-			installed = toRevision(releases[len(releases)-1]).ChartVersion
-		}
-	}
-	if j.chart, err = r.charts.Fetch(ctx, src, cred, installed); err != nil {
-		return err
-	}
-	j.values, err = mergeValues(j.spec.ValuesSpec, func(from helmv1beta1.ValueFromSource) (string, bool, error) {
-		data, found, err := t.read(ctx, from)
-		if from.SecretKeyRef != nil {
-			j.secrets.read(data)
-		}
-		return data, found, err
-	})
-	if err != nil {
-		return err
-	}
-	j.want.Inputs, err = inputsDigest(j.chart.Digest, j.values)
-	return err
 }
 
 // next says when to look again without being told by a watch.
@@ -211,6 +159,9 @@ func (r *Reconciler) next(ctx context.Context, o outcome, err error) (ctrl.Resul
 	}
 	if w := o.Observed.Workloads; !w.Ready && w.Unwatched {
 		after = sooner(after, unwatchedInterval)
+	}
+	if o.Chart == nil {
+		after = sooner(after, refusedInterval)
 	}
 	if err == nil {
 		return ctrl.Result{RequeueAfter: after}, nil
@@ -227,21 +178,6 @@ func refuse(rel *helmv1beta1.Release, why string) {
 	rel.Status.Synced, rel.Status.ObservedGeneration = false, rel.Generation
 	setSynced(rel, metav1.ConditionFalse, platformv1alpha1.ReasonReconcileError, why)
 	setReady(rel, metav1.ConditionFalse, platformv1alpha1.ReasonUnavailable, why)
-}
-
-// announce tells of changed conditions as events.
-func (r *Reconciler) announce(before, rel *helmv1beta1.Release) {
-	for _, typ := range []string{platformv1alpha1.ConditionSynced, platformv1alpha1.ConditionReady} {
-		was, is := status.Get(before.Status.Conditions, typ), status.Get(rel.Status.Conditions, typ)
-		if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
-			continue
-		}
-		kind := corev1.EventTypeNormal
-		if is.Reason == platformv1alpha1.ReasonReconcileError || is.Reason == platformv1alpha1.ReasonUnavailable {
-			kind = corev1.EventTypeWarning
-		}
-		r.recorder.Eventf(rel, nil, kind, is.Reason, typ, "%s is %s: %s", typ, is.Status, clip(is.Message, 800))
-	}
 }
 
 // isPaused as Crossplane has it.

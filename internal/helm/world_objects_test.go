@@ -6,6 +6,7 @@ package helm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"helm.sh/helm/v4/pkg/release/common"
@@ -83,6 +84,25 @@ func notOurs(obj runtime.Object) error {
 		return err
 	}
 	return fmt.Errorf("%T %s is there", obj, accessor.GetName())
+}
+
+// told waits until there are events about a Release with all the reasons.
+func (w *world) told(name string, reasons ...string) {
+	w.t.Helper()
+	testenv.Eventually(w.t, func(ctx context.Context) error {
+		events := &corev1.EventList{}
+		if err := w.Client.List(ctx, events, client.InNamespace(w.ns), client.MatchingFields{"involvedObject.name": name}); err != nil {
+			return err
+		}
+		missing := slices.Clone(reasons)
+		for i := range events.Items {
+			missing = slices.DeleteFunc(missing, func(reason string) bool { return reason == events.Items[i].Reason })
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("there is no event %v", missing)
+		}
+		return nil
+	})
 }
 
 // job is how the engine sees a Helm release, as an administrator.
