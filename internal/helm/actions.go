@@ -15,6 +15,7 @@ import (
 	"helm.sh/helm/v4/pkg/kube"
 	"helm.sh/helm/v4/pkg/release/common"
 	releasev1 "helm.sh/helm/v4/pkg/release/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	helmv1beta1 "github.com/skerry-platform/skerry/api/helm.m.crossplane.io/v1beta1"
 )
@@ -34,6 +35,7 @@ type job struct {
 	cfg       *action.Configuration
 	name      string
 	namespace string
+	client    client.Client // as the tenant
 	spec      helmv1beta1.ReleaseParameters
 	want      wanted
 	chart     *chartPackage // nil when it cannot be fetched, and is what is installed
@@ -50,6 +52,8 @@ func (j *job) performerFor(d decision, o observation) performer {
 		return &upgrade{job: j}
 	case doRollback:
 		return &rollback{job: j, to: d.To, failure: d.Failure}
+	case doRepair:
+		return &repair{job: j, drift: o.Drift}
 	case doUnlock:
 		return &unlock{job: j}
 	case doUninstall:
@@ -104,7 +108,10 @@ func (u *upgrade) perform(ctx context.Context) error {
 	a.Namespace, a.Labels = u.namespace, u.labels()
 	a.ResetValues = true
 	a.MaxHistory = u.want.history(u.spec.MaxHistory)
-	a.SkipCRDs, a.TakeOwnership, a.ForceConflicts = u.spec.SkipCRDs, u.spec.TakeOwnership, u.spec.SSAForceConflicts
+	a.SkipCRDs, a.TakeOwnership = u.spec.SkipCRDs, u.spec.TakeOwnership
+	// These are the release's own objects: a field that somebody changed by hand must not stop the
+	// upgrade, nor the rollback after it.
+	a.ForceConflicts = true
 	a.Timeout, a.WaitStrategy = u.want.WaitTimeout, kube.HookOnlyStrategy
 	a.WaitOptions = []kube.WaitOption{kube.WithWaitContext(ctx)}
 	a.DisableOpenAPIValidation = true
@@ -134,7 +141,7 @@ func (r *rollback) perform(ctx context.Context) error {
 	a := action.NewRollback(r.cfg)
 	a.Version = r.to
 	a.MaxHistory = r.want.history(r.spec.MaxHistory)
-	a.ForceConflicts = r.spec.SSAForceConflicts
+	a.ForceConflicts = true // as for an upgrade
 	a.Timeout, a.WaitStrategy = r.want.WaitTimeout, kube.HookOnlyStrategy
 	a.WaitOptions = []kube.WaitOption{kube.WithWaitContext(ctx)}
 	a.Description = clip(fmt.Sprintf("Rollback to %d: %s", r.to, last.Info.Description), action.MaxDescriptionLength)

@@ -20,6 +20,7 @@ var eventReasons = map[verb]struct{ done, failed string }{
 	doInstall:   {"Installed", "InstallFailed"},
 	doUpgrade:   {"Upgraded", "UpgradeFailed"},
 	doRollback:  {"RolledBack", "RollbackFailed"},
+	doRepair:    {"Repaired", "RepairFailed"},
 	doUnlock:    {"Recovered", "RecoveryFailed"},
 	doUninstall: {"Uninstalled", "UninstallFailed"},
 }

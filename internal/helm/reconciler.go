@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -45,12 +46,16 @@ type Reconciler struct {
 	options  Options
 	recorder events.EventRecorder
 	metrics  *metrics
+	tracker  *tracker
 }
 
 // Reconcile brings one Release to what it asks for and writes its status once.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var rel helmv1beta1.Release
 	if err := r.Get(ctx, req.NamespacedName, &rel); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.tracker.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	where, err := r.place(ctx, rel.Namespace)
@@ -100,7 +105,7 @@ func (r *Reconciler) steps(ctx context.Context, rel *helmv1beta1.Release, where 
 
 // converge acts until nothing is left to do, and reports.
 func (r *Reconciler) converge(ctx context.Context, rel *helmv1beta1.Release, t *tenant, cfg *action.Configuration) (ctrl.Result, error) {
-	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, spec: rel.Spec.ForProvider, want: wantedOf(rel), secrets: &secrets{}}
+	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, client: t.client, spec: rel.Spec.ForProvider, want: wantedOf(rel), secrets: &secrets{}}
 	o := outcome{Note: unservedNote(rel.Spec)}
 	unfetched, err := r.prepare(ctx, rel, t, j)
 	if err == nil {
@@ -123,13 +128,17 @@ func (r *Reconciler) converge(ctx context.Context, rel *helmv1beta1.Release, t *
 
 // act is the loop of observe, decide, perform.
 func (r *Reconciler) act(ctx context.Context, rel *helmv1beta1.Release, t *tenant, j *job, o *outcome) error {
+	key := client.ObjectKeyFromObject(rel)
 	var failed error
 	for range mostActions {
-		observed, err := observe(ctx, t, j.cfg, j.name, j.want)
+		observed, err := r.observe(ctx, key, t, j)
 		if err != nil {
 			return errors.Join(failed, err)
 		}
 		o.Observed, o.Decision = observed, decide(observed, j.want, time.Now())
+		if o.Decision.Do != doRepair && len(observed.Drift) > 0 {
+			r.tracker.mark(key) // it is put back later
+		}
 		if failed != nil && o.Decision.Do != doRollback {
 			return failed
 		}
@@ -139,16 +148,37 @@ func (r *Reconciler) act(ctx context.Context, rel *helmv1beta1.Release, t *tenan
 			return nil
 		case j.chart == nil && o.Decision.needsChart():
 			return errNoChart
+		case o.Decision.records():
+			r.tracker.take(key) // everything is written now; a change from here on counts
 		}
 		if err := r.perform(ctx, rel, j, do, o.Decision); err != nil {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil && o.Decision.records() {
 				return errors.Join(err, j.interrupted())
 			}
 			// Once more around: what ran before may have to be restored.
 			failed = fmt.Errorf("%s of chart %s: %w", o.Decision.Do, j.chartName(), err)
 		}
+		if o.Decision.Do == doRepair {
+			r.tracker.repaired(key, time.Now())
+		}
 	}
 	return errors.Join(failed, fmt.Errorf("release %s does not come to rest after %d actions", j.name, mostActions))
+}
+
+// observe reads the release, and compares it with what is there when something touched that.
+func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey, t *tenant, j *job) (observation, error) {
+	o, err := observe(ctx, t, j.cfg, j.name, j.want)
+	if err != nil || o.Last == nil || o.Last.State != stateDeployed {
+		return o, err
+	}
+	if touched := r.tracker.take(key); !touched && len(o.Workloads.Missing) == 0 {
+		return o, nil
+	}
+	o.Repairs = r.tracker.repairs(key, time.Now())
+	if o.Drift, err = t.drifted(ctx, o.Last.Manifest, j.name); err != nil {
+		r.tracker.mark(key)
+	}
+	return o, err
 }
 
 // next says when to look again without being told by a watch.

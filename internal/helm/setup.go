@@ -49,12 +49,13 @@ func SetupWithManager(mgr ctrl.Manager, options Options) error {
 		options:  options,
 		recorder: mgr.GetEventRecorder("skerry-helm"),
 		metrics:  m,
+		tracker:  &tracker{},
 	}
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("release").
 		For(&helmv1beta1.Release{}, builder.WithPredicates(specOrAnnotations())).
 		WithOptions(controllerOptions(options.Concurrency))
-	if err := addWatches(mgr, b); err != nil {
+	if err := addWatches(mgr, b, reconciler.tracker); err != nil {
 		return err
 	}
 	if err := b.Complete(reconciler); err != nil {
