@@ -84,6 +84,7 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	r := &reconciler{
 		client: mgr.GetClient(), reader: mgr.GetAPIReader(), secrets: secrets, opts: opts, duration: duration,
 		destinations: &destinations{secrets: secrets, namespace: opts.Namespace},
+		recorder:     mgr.GetEventRecorder("skerry-gitops"),
 	}
 	if opts.Webhook != nil {
 		opts.Webhook.bind(r)
@@ -92,7 +93,7 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 		Named("gitops").
 		For(&argov1alpha1.Application{}, builder.WithPredicates(r.inNamespace(), applicationChanged())).
 		Watches(&argov1alpha1.AppProject{}, handler.EnqueueRequestsFromMapFunc(r.ofProject), builder.WithPredicates(r.inNamespace())).
-		WatchesRawSource(source.Kind(secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.ofSecret))).
+		WatchesRawSource(source.Kind(secrets, &corev1.Secret{}, r.secretEvents())).
 		WatchesRawSource(source.Func(r.start)).
 		WithOptions(controller.Options{SkipNameValidation: ptr.To(true), MaxConcurrentReconciles: concurrency, RateLimiter: requeue.Limiter()}).
 		Complete(r)

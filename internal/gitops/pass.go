@@ -41,8 +41,14 @@ func (p *pass) load(ctx context.Context, asked requests) error {
 		return &problem{condition: argov1alpha1.ConditionSyncError, message: fmt.Sprintf(
 			"operation.sync.revision: automated sync is on and would go back to %q; set spec.syncPolicy.automated.enabled to false first", source.TargetRevision)}
 	}
-	rev, err := repo.resolve(ctx, target)
+	limited, cancel := context.WithTimeout(ctx, p.patience.limit())
+	defer cancel()
+	rev, err := repo.resolve(limited, target)
 	if err != nil {
+		if ctx.Err() == nil && limited.Err() != nil {
+			err = cannotCompare(err, "repository not reachable: %s: no answer within %s", repo.url, p.patience.limit())
+			p.patience.grow()
+		}
 		return err
 	}
 	if !same || asked.content || p.revision == nil || p.revision.commit != rev.commit.String() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,6 +31,9 @@ const passLimit = 2 * time.Minute
 // conflictRetry is when to start again after somebody else wrote to the Application.
 const conflictRetry = 20 * time.Millisecond
 
+// compareLimit bounds what a destination is asked in one reconcile.
+const compareLimit = 20 * time.Second
+
 type reconciler struct {
 	client client.Client
 	// reader goes past the cache: a decision must not be older than the last write.
@@ -38,6 +42,7 @@ type reconciler struct {
 	opts         Options
 	duration     *prometheus.HistogramVec
 	destinations *destinations
+	recorder     events.EventRecorder
 
 	mu    sync.Mutex
 	base  context.Context // of the controller, for watches that outlive a reconcile
@@ -55,6 +60,7 @@ type tracked struct {
 	revision   *loaded
 	checkedAt  time.Time
 	failures   int
+	patience   patience
 	comparison *comparison
 	dest       *destination
 	watches    *watches
@@ -120,9 +126,13 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	limited, cancel := context.WithTimeout(ctx, passLimit)
 	defer cancel()
 	p := &pass{reconciler: r, tracked: r.tracked(req.NamespacedName), app: app, before: app.DeepCopy(), now: time.Now()}
+	found := app.DeepCopy()
 	wait, err := p.run(limited)
 	if err == nil {
 		err = p.save(ctx)
+	}
+	if err == nil {
+		p.announce(found)
 	}
 	if err != nil {
 		// What this pass learned is not written down: learn it again.
@@ -143,9 +153,11 @@ type pass struct {
 	app, before *argov1alpha1.Application
 	now         time.Time
 
-	project  *argov1alpha1.AppProject
-	current  *loaded // the revision that this pass is about
-	targets  []target
+	project *argov1alpha1.AppProject
+	current *loaded // the revision that this pass is about
+	targets []target
+	// targeted: the targets are those of the revision. Without it nothing is known of what should be there.
+	targeted bool
 	compared bool
 	// applied are the objects that this pass changed, gone those that it saw go.
 	applied, gone apply.Inventory
@@ -213,10 +225,12 @@ func (p *pass) prepare(ctx context.Context, asked requests) error {
 	if err != nil {
 		return err
 	}
-	p.targets = targets
+	p.targets, p.targeted = targets, true
 	if len(repeated) > 0 {
 		p.condition("RepeatedResourceWarning", "the last one counts: "+strings.Join(repeated, ", "))
 	}
+	ctx, cancel := context.WithTimeout(ctx, compareLimit)
+	defer cancel()
 	return p.compare(ctx)
 }
 

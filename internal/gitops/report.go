@@ -117,7 +117,7 @@ func (p *pass) reportResources() {
 		before[e] = p.app.Status.Resources[i]
 	}
 	wanted := p.wanted()
-	if p.current == nil { // nothing is known of the revision: say again what was said
+	if !p.targeted { // say again what was said
 		wanted = inv
 	}
 	var resources []argov1alpha1.ResourceStatus
@@ -140,11 +140,11 @@ func (p *pass) resource(e apply.Entry, wanted bool, before argov1alpha1.Resource
 	gvk := schema.FromAPIVersionAndKind(e.APIVersion, e.Kind)
 	r = argov1alpha1.ResourceStatus{
 		Group: gvk.Group, Version: gvk.Version, Kind: e.Kind, Namespace: e.Namespace, Name: e.Name,
-		Status: before.Status, RequiresPruning: !wanted || p.current == nil && before.RequiresPruning,
+		Status: before.Status, RequiresPruning: !wanted || !p.targeted && before.RequiresPruning,
 	}
 	differs := false
 	switch {
-	case p.current == nil:
+	case !p.targeted:
 	case !wanted:
 		r.Status = argov1alpha1.SyncStatusOutOfSync
 	case p.comparison != nil:
