@@ -237,7 +237,7 @@ func (p *pass) prepare(ctx context.Context, asked requests) error {
 // check reads the project and the destination.
 func (p *pass) check(ctx context.Context) error {
 	spec := p.app.Spec
-	if err := checkServed(spec); err != nil {
+	if err := checkServed(spec, p.app.Operation); err != nil {
 		return err
 	}
 	p.project = &argov1alpha1.AppProject{}
@@ -247,6 +247,9 @@ func (p *pass) check(ctx context.Context) error {
 			return invalidSpec("spec.project: there is no AppProject %s in namespace %s", spec.Project, p.app.Namespace)
 		}
 		return fmt.Errorf("reading AppProject %s: %w", key, err)
+	}
+	if err := checkProject(p.project); err != nil {
+		return err
 	}
 	if err := checkSource(p.project, spec.Source.RepoURL); err != nil {
 		return err
@@ -259,21 +262,6 @@ func (p *pass) check(ctx context.Context) error {
 		p.connect(dest)
 	}
 	return checkDestination(p.project, dest.name, dest.server, spec.Destination.Namespace)
-}
-
-// checkServed refuses what only Argo CD itself can do.
-func checkServed(spec argov1alpha1.ApplicationSpec) error {
-	switch s := spec.Source; {
-	case len(spec.Sources) > 0:
-		return invalidSpec("spec.sources: several sources are not served by the built-in engine; use spec.source")
-	case s == nil || s.RepoURL == "":
-		return invalidSpec("spec.source.repoURL: a repository is needed")
-	case s.Chart != "" || s.Helm != nil:
-		return invalidSpec("spec.source: Helm charts are not rendered by the built-in engine; deliver a Release instead")
-	case s.Kustomize != nil || s.Plugin != nil:
-		return invalidSpec("spec.source: only plain YAML and JSON folders are served by the built-in engine")
-	}
-	return nil
 }
 
 // connect follows the Application to another cluster, or to new settings of the same.
