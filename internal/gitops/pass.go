@@ -43,7 +43,9 @@ func (p *pass) load(ctx context.Context, asked requests) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, p.patience.limit())
 	defer cancel()
+	began := time.Now()
 	rev, err := repo.resolve(limited, target)
+	p.metrics.observeGit("resolve", began, err)
 	if err != nil {
 		if ctx.Err() == nil && limited.Err() != nil {
 			err = cannotCompare(err, "repository not reachable: %s: no answer within %s", repo.url, p.patience.limit())
@@ -72,7 +74,9 @@ func (p *pass) load(ctx context.Context, asked requests) error {
 
 // fetch reads the manifests of a revision.
 func (p *pass) fetch(ctx context.Context, repo repository, rev revision, source argov1alpha1.ApplicationSource) (*loaded, error) {
+	began := time.Now()
 	commit, done, err := repo.fetch(ctx, rev, p.opts.CacheDir)
+	p.metrics.observeGit("fetch", began, err)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -40,7 +39,7 @@ type reconciler struct {
 	reader       client.Reader
 	secrets      client.Reader
 	opts         Options
-	duration     *prometheus.HistogramVec
+	metrics      *metrics
 	destinations *destinations
 	recorder     events.EventRecorder
 

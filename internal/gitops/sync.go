@@ -198,9 +198,7 @@ func (p *pass) finish(ctx context.Context, v verdict, state *argov1alpha1.Operat
 	p.now = time.Now()
 	state.FinishedAt = p.stamp()
 	logger := log.FromContext(ctx).WithValues("revision", p.current.commit, "attempt", v.Retry+1, "repair", v.Heal)
-	outcome := "succeeded"
 	if err != nil {
-		outcome = "failed"
 		state.Phase = argov1alpha1.OperationFailed
 		state.Message = fmt.Sprintf("revision %s was not applied:\n%v", short(p.current.commit), err)
 		p.condition(argov1alpha1.ConditionSyncError, state.Message)
@@ -213,7 +211,7 @@ func (p *pass) finish(ctx context.Context, v verdict, state *argov1alpha1.Operat
 	if v.Heal {
 		p.heals, p.healedAt = p.heals+1, p.now
 	}
-	p.duration.WithLabelValues(outcome).Observe(time.Since(began).Seconds())
+	p.metrics.observeSync(began, err)
 }
 
 // remember adds a deployment to the history, unless it repeats the newest one.

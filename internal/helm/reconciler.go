@@ -33,6 +33,8 @@ const (
 	// refusedInterval is how often it is tried again what only a change heals: a
 	// repository may change without a word.
 	refusedInterval = 5 * time.Minute
+	// conflictRetry is when to start again after somebody else wrote to the Release.
+	conflictRetry = 20 * time.Millisecond
 )
 
 // Reconciler serves namespaced Releases. Every call for a Release is made as its tenant;
@@ -75,11 +77,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if ctx.Err() != nil {
 		return ctrl.Result{}, nil // the engine stops; what it was about to say may not be true
 	}
-	r.announce(before, &rel)
 	if rel.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(&rel, platformv1alpha1.FinalizerCleanup) {
 		return result, client.IgnoreNotFound(err)
 	}
-	return result, errors.Join(err, status.Patch(ctx, r.Client, &rel, before))
+	switch perr := status.Patch(ctx, r.Client, &rel, before); {
+	case perr == nil:
+		r.announce(before, &rel)
+	case err == nil && apierrors.IsConflict(perr):
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil // somebody else wrote: judge that
+	default:
+		err = errors.Join(err, perr)
+	}
+	return result, err
 }
 
 // steps chooses between the ways that a Release can take.

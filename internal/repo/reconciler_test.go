@@ -7,11 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -49,38 +46,6 @@ type platform struct {
 	git        string
 	// sent counts the bytes that Git clients were sent for fetches.
 	sent atomic.Int64
-}
-
-// count passes everything on to the Git server and counts what is fetched.
-func (p *platform) count(t *testing.T, server string) string {
-	t.Helper()
-	target, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		ModifyResponse: func(r *http.Response) error {
-			if strings.HasSuffix(r.Request.URL.Path, "/git-upload-pack") {
-				r.Body = &countingBody{ReadCloser: r.Body, n: &p.sent}
-			}
-			return nil
-		},
-	}
-	s := httptest.NewServer(proxy)
-	t.Cleanup(s.Close)
-	return s.URL
-}
-
-type countingBody struct {
-	io.ReadCloser
-	n *atomic.Int64
-}
-
-func (b *countingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.n.Add(int64(n))
-	return n, err
 }
 
 func newPlatform(t *testing.T) *platform {
