@@ -49,6 +49,7 @@ type Reconciler struct {
 	recorder events.EventRecorder
 	metrics  *metrics
 	tracker  *tracker
+	turns    *turns
 }
 
 // Reconcile brings one Release to what it asks for and writes its status once.
@@ -66,6 +67,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if where.Terminating {
 		return ctrl.Result{}, r.release(ctx, &rel)
+	}
+	if where.tenant != nil {
+		if !r.turns.enter(where.tenant.VirtualCluster, req) {
+			return ctrl.Result{}, nil
+		}
+		defer r.turns.leave(where.tenant.VirtualCluster)
 	}
 	if rel.DeletionTimestamp == nil && where.tenant != nil && !isPaused(&rel) {
 		if err := r.hold(ctx, &rel); err != nil {
