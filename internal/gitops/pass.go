@@ -235,7 +235,7 @@ func (p *pass) explainRefusal() {
 	last := p.app.Status.OperationState
 	switch {
 	case len(p.comparison.refused) > 0:
-		p.condition(argov1alpha1.ConditionSyncError, fmt.Sprintf("revision %s was not applied:\n%s", short(p.current.commit), p.refusals()))
+		p.condition(argov1alpha1.ConditionSyncError, fmt.Sprintf("revision %s was not delivered:\n%s", short(p.current.commit), p.refusals()))
 	case last != nil && last.Phase != argov1alpha1.OperationSucceeded && p.situation().SameSource && p.differs():
 		p.condition(argov1alpha1.ConditionSyncError, last.Message)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,60 @@ func TestABranchIsDeletedAndForced(t *testing.T) {
 	w.run(w.work, "push", "--quiet", "--force", "origin", "HEAD:live")
 	w.awaitValue("a", "one")
 	w.awaitSynced(w.run(w.work, "rev-parse", "HEAD"))
+}
+
+// An object leaves Git while its cluster does not answer. Nothing is forgotten: it is pruned when the cluster
+// is back, and the condition says until then what is the matter.
+func TestRemovedWhileTheClusterIsAway(t *testing.T) {
+	w := newWorld(t, true)
+	first := w.push(map[string]string{path + "/a.yaml": configMap("a", "one"), path + "/b.yaml": configMap("b", "one")})
+	w.deliver()
+	w.awaitSynced(first)
+	w.clusterAt("https://127.0.0.1:1")
+	second := w.push(map[string]string{path + "/b.yaml": ""})
+	app := w.awaitCondition(argov1alpha1.ConditionComparisonError, "cluster shop is not reachable")
+	if len(app.Status.Resources) != 2 {
+		t.Errorf("resources are %+v, want both", app.Status.Resources)
+	}
+	w.awaitValue("b", "one")
+	w.clusterAt(w.dest.Config.Host)
+	w.awaitSynced(second)
+	w.awaitValue("b", "")
+	w.awaitValue("a", "one")
+}
+
+// clusterAt lets the cluster Secret name another server.
+func (w *world) clusterAt(server string) {
+	w.t.Helper()
+	testenv.Eventually(w.t, func(ctx context.Context) error {
+		secret := &corev1.Secret{}
+		if err := w.host.Client.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: "cluster-shop"}, secret); err != nil {
+			return err
+		}
+		secret.Data["server"] = []byte(server)
+		return w.host.Client.Update(ctx, secret)
+	})
+}
+
+// Two things of a revision depend on each other: one that the cluster refuses only when it is written stops the
+// rest, and the status tells which objects were written and which were not.
+func TestWhatWasWrittenIsTold(t *testing.T) {
+	w := newWorld(t, true)
+	w.push(map[string]string{path + "/a.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + w.target + "-made}\n---\n" + strings.Replace(
+		strings.Replace(configMap("in-new", "one"), "metadata:\n", "metadata:\n  namespace: "+w.target+"-made\n", 1), "  value: one", "  not a key: one", 1)})
+	w.deliver(func(a *argov1alpha1.Application) { a.Spec.SyncPolicy.Retry = nil })
+	app := w.awaitCondition(argov1alpha1.ConditionSyncError, "not a key")
+	told := map[string]argov1alpha1.ResultCode{}
+	for _, r := range app.Status.OperationState.SyncResult.Resources {
+		told[r.Kind] = r.Status
+	}
+	if told["Namespace"] != argov1alpha1.ResultSynced || told["ConfigMap"] != argov1alpha1.ResultSyncFailed {
+		t.Errorf("told is %v; the Namespace was written, the ConfigMap was not", told)
+	}
+	ns := &corev1.Namespace{}
+	if err := w.dest.Client.Get(t.Context(), client.ObjectKey{Name: w.target + "-made"}, ns); err != nil {
+		t.Errorf("the namespace: %v", err)
+	}
 }
 
 // Somebody who looks at the Application's events reads what happened, each thing once.
