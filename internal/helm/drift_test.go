@@ -6,6 +6,7 @@ package helm
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -76,6 +77,38 @@ func TestDriftWhileTheEngineWasAway(t *testing.T) {
 		return nil
 	})
 	w.until("app", deployedAt(1))
+}
+
+// The catalog's charts, compared as a whole by a new engine, differ in nothing but what somebody changed: what the
+// API server fills in is no drift.
+func TestDefaultsAreNoDrift(t *testing.T) {
+	charts := map[string]string{"db-postgresql": "db-postgresql", "cache-redis": "cache-redis-master"}
+	w := newWorld(t, Options{}).allow()
+	w.create(w.releaseOf("db-postgresql", "postgresql", "13.2.24", ""))
+	w.create(w.releaseOf("cache-redis", "redis", "18.19.4", `{"replica":{"replicaCount":2},"architecture":"replication"}`))
+	for name := range charts {
+		w.until(name, deployedAt(1))
+	}
+	w.kill()
+	for _, set := range charts {
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":0}}`))
+		if err := w.Client.Patch(t.Context(), w.statefulSet(set), patch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.start()
+	for name, set := range charts {
+		w.told(name, "Repaired")
+		events := &corev1.EventList{}
+		if err := w.Client.List(t.Context(), events, client.InNamespace(w.ns), client.MatchingFields{"involvedObject.name": name, "reason": "Repaired"}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range events.Items {
+			if note := events.Items[i].Message; !strings.HasSuffix(note, "StatefulSet "+set+": somebody changed spec.replicas") {
+				t.Errorf("repaired: %s", note)
+			}
+		}
+	}
 }
 
 // An upgrade takes back what somebody changed by hand in the meantime, instead of failing on a conflict of
