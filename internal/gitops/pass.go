@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -241,17 +240,7 @@ func (p *pass) explainRefusal() {
 	}
 }
 
-// refusals lists at most ten refused manifests.
-func (p *pass) refusals() string {
-	var lines []string
-	for i, err := range p.comparison.refused {
-		if i == 10 {
-			lines = append(lines, fmt.Sprintf("and %d more", len(p.comparison.refused)-i))
-			break
-		}
-		lines = append(lines, err.Error())
-	}
-	return strings.Join(lines, "\n")
-}
+// refusals lists the refused manifests, the first of them in full.
+func (p *pass) refusals() string { return joinErrors(p.comparison.refused).Error() }
 
 func short(commit string) string { return commit[:min(len(commit), 8)] }

@@ -6,7 +6,6 @@ package gitops
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -226,7 +225,7 @@ func (p *pass) prepare(ctx context.Context, asked requests) error {
 	}
 	p.targets, p.targeted = targets, true
 	if len(repeated) > 0 {
-		p.condition("RepeatedResourceWarning", "the last one counts: "+strings.Join(repeated, ", "))
+		p.condition("RepeatedResourceWarning", "the last one counts: "+some(repeated, ", "))
 	}
 	ctx, cancel := context.WithTimeout(ctx, compareLimit)
 	defer cancel()

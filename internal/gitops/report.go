@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -103,7 +102,7 @@ func (p *pass) report() {
 	}
 	s.Sync.Revision, s.Sync.ComparedTo, s.SourceType = p.current.commit, p.comparedTo(), "Directory"
 	if len(p.comparison.shared) > 0 {
-		p.condition("SharedResourceWarning", strings.Join(p.comparison.shared, "; "))
+		p.condition("SharedResourceWarning", some(p.comparison.shared, "; "))
 	}
 	if p.compared {
 		s.ReconciledAt = p.stamp()

@@ -113,7 +113,7 @@ func (p *pass) write(ctx context.Context, state *argov1alpha1.OperationState) er
 	done := 0
 	for _, t := range targets {
 		if !written(t.entry) {
-			p.result(state, t.entry, argov1alpha1.ResultSyncFailed, err.Error())
+			p.result(state, t.entry, argov1alpha1.ResultSyncFailed, "not written: status.operationState.message says why")
 			continue
 		}
 		done++
