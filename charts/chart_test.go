@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -134,5 +135,85 @@ func TestArgoNamespaceIsAValue(t *testing.T) {
 	}
 	if strings.Contains(docs, "namespace: argocd") {
 		t.Error("something still stands in namespace argocd")
+	}
+}
+
+// A mistake in the values is told with its place before anything is installed.
+func TestValuesAreChecked(t *testing.T) {
+	chart, err := loader.LoadDir("skerry")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := util.ValidateAgainstSchema(chart, chart.Values); err != nil {
+		t.Fatalf("the chart's own values are refused: %v", err)
+	}
+	for name, c := range map[string]struct {
+		values string
+		says   []string
+	}{
+		"misspelt":      {"operator: {replica: 2}", []string{"/operator", "replica"}},
+		"wrong type":    {"operator: {replicas: two}", []string{"/operator/replicas", "integer"}},
+		"wrong engine":  {"gitops: {engine: flux}", []string{"/gitops/engine", "builtin", "argocd"}},
+		"wrong size":    {"etcd: {storage: much}", []string{"/etcd/storage"}},
+		"no endpoints":  {"etcd: {external: true}", []string{"/etcd/endpoints"}},
+		"plain etcd":    {`etcd: {external: true, endpoints: ["http://etcd:2379"]}`, []string{"/etcd/endpoints/0"}},
+		"unknown level": {"operator: {logLevel: loud}", []string{"/operator/logLevel", "debug"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values := map[string]any{}
+			if err := yaml.Unmarshal([]byte(c.values), &values); err != nil {
+				t.Fatal(err)
+			}
+			_, err := util.ToRenderValues(chart, values, common.ReleaseOptions{}, common.DefaultCapabilities)
+			for _, want := range c.says {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
+
+// With one replica a budget would block every drain; with more there is one for each. Policies are asked for.
+func TestBudgetsAndPolicies(t *testing.T) {
+	kinds := func(values map[string]any) (found []string) {
+		for _, doc := range rendered(t, values) {
+			o := decode[unstructured.Unstructured](t, doc)
+			if k := o.GetKind(); k == "PodDisruptionBudget" || k == "NetworkPolicy" {
+				found = append(found, k+" "+o.GetName())
+			}
+		}
+		slices.Sort(found)
+		return found
+	}
+	if got := kinds(nil); len(got) > 0 {
+		t.Errorf("by default there are %v", got)
+	}
+	two := map[string]any{"replicas": 2}
+	got := kinds(map[string]any{"operator": two, "pool": two, "networkPolicy": map[string]any{"enabled": true}, "priorityClassName": "high"})
+	want := []string{"NetworkPolicy skerry-etcd", "NetworkPolicy skerry-operator", "PodDisruptionBudget skerry-operator", "PodDisruptionBudget skerry-pool"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The notes are for a person, and say after an upgrade what Helm does not do.
+func TestNotes(t *testing.T) {
+	chart, err := loader.LoadDir("skerry")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for upgrade, want := range map[bool]string{false: "skerry create", true: "helm show crds"} {
+		values, err := util.ToRenderValues(chart, nil, common.ReleaseOptions{Name: "skerry", Namespace: "skerry-system", IsInstall: !upgrade, IsUpgrade: upgrade}, common.DefaultCapabilities)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := engine.Render(chart, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if notes := files["skerry/templates/NOTES.txt"]; !strings.Contains(notes, want) {
+			t.Errorf("upgrade %t: the notes do not say %q:\n%s", upgrade, want, notes)
+		}
 	}
 }

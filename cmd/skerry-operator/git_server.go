@@ -4,25 +4,27 @@
 package main
 
 import (
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/skerry-platform/skerry/internal/repo/gitserver"
 )
 
 func newGitServerCommand() *cobra.Command {
 	var opts gitserver.Options
+	var level string
 	cmd := &cobra.Command{
 		Use:   "git-server",
 		Short: "Serve Git repositories over HTTP, for platforms without a Git host of their own",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts.Log = logger()
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if opts.Log, err = logger(level); err != nil {
+				return err
+			}
 			return gitserver.Run(cmd.Context(), opts)
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&level, "log-level", "info", logLevelHelp)
 	flags.StringVar(&opts.Address, "address", ":3000", "address to listen on")
 	flags.StringVar(&opts.DataDir, "data-dir", "/data", "folder that holds the repositories")
 	flags.StringVar(&opts.CredentialsDir, "credentials-dir", "/credentials", "folder with the administrator's files username and password")
@@ -31,6 +33,3 @@ func newGitServerCommand() *cobra.Command {
 	flags.StringVar(&opts.PublicURL, "public-url", "", "address that clients use; default: that of the request")
 	return cmd
 }
-
-// logger writes one JSON line an event.
-func logger() logr.Logger { return zap.New(zap.JSONEncoder()) }

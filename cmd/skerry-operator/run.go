@@ -17,6 +17,8 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,9 +41,21 @@ import (
 	"github.com/skerry-platform/skerry/internal/vcluster"
 )
 
+const (
+	// shutdownLimit leaves time to give the lease back before the Pod's 30 s are over.
+	shutdownLimit = 20 * time.Second
+	// readyLimit is shorter than the probe's patience of 1 s.
+	readyLimit = 500 * time.Millisecond
+)
+
 // run builds the manager, adds every station, and runs until ctx is done.
 func run(ctx context.Context, o options) error {
-	ctrl.SetLogger(logger())
+	log, err := logger(o.logLevel)
+	if err != nil {
+		return err
+	}
+	ctrl.SetLogger(log)
+	klog.SetLogger(log) // client-go's lines look like all others
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the host cluster: %w", err)
@@ -80,6 +94,7 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 		LeaderElectionID:              "skerry-operator",
 		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       ptr.To(shutdownLimit),
 		// Argo CD's objects stand in one namespace, and so do the Secrets that are kept in memory; every
 		// other Secret is read when it is needed.
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
@@ -90,7 +105,20 @@ func newManager(config *rest.Config, o options) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the manager: %w", err)
 	}
-	return mgr, errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
+	return mgr, errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", cachesSynced(mgr)))
+}
+
+// cachesSynced is ready once everything that is watched was read: not while a right or a CRD is missing.
+// A replica that does not lead is ready too, so that it can take over.
+func cachesSynced(mgr ctrl.Manager) healthz.Checker {
+	return func(r *http.Request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), readyLimit)
+		defer cancel()
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			return errors.New("not everything that is watched was read yet")
+		}
+		return nil
+	}
 }
 
 // addStations adds stations 2 to 8 of docs/flow.md, in their order.

@@ -33,6 +33,7 @@ type options struct {
 
 	metricsAddress, healthAddress string
 	leaderElect                   bool
+	logLevel                      string
 }
 
 func newRunCommand() *cobra.Command {
@@ -62,6 +63,7 @@ func newRunCommand() *cobra.Command {
 	f.StringVar(&o.kubernetesVersion, "kubernetes-version", strings.TrimPrefix(kubeversion.Get().GitVersion, "v"), "Kubernetes version that the pool serves; a claim that asks for another is refused")
 	f.StringVar(&o.metricsAddress, "metrics-address", ":8080", "address of /metrics")
 	f.StringVar(&o.healthAddress, "health-address", ":8081", "address of /healthz and /readyz")
+	f.StringVar(&o.logLevel, "log-level", "info", logLevelHelp)
 	f.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several replicas work at a time")
 	return cmd
 }

@@ -89,7 +89,7 @@ func prepare(app *argov1alpha1.Application, project *argov1alpha1.AppProject, de
 		index[t.entry] = len(targets)
 		targets = append(targets, t)
 	}
-	return targets, repeated, errors.Join(errs...)
+	return targets, repeated, joinErrors(errs)
 }
 
 func setMap(m map[string]string, set func(map[string]string), key, value string) {

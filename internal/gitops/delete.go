@@ -120,7 +120,7 @@ func (p *pass) waitingFor(remaining apply.Inventory) string {
 		}
 		names = append(names, name)
 	}
-	return strings.Join(names, ", ")
+	return some(names, ", ")
 }
 
 // release removes the finalizer.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -161,8 +162,12 @@ func TestWhatTheProjectDoesNotAllow(t *testing.T) {
 		"repository": {func(a *argov1alpha1.Application) { a.Spec.Source.RepoURL = w.git + "/skerry/other.git" }, argov1alpha1.ConditionInvalidSpecError, []string{"spec.source.repoURL", "spec.sourceRepos"}},
 		"cluster":    {func(a *argov1alpha1.Application) { a.Spec.Destination.Name = "elsewhere" }, argov1alpha1.ConditionInvalidSpecError, []string{"spec.destination", "no cluster elsewhere"}},
 		"chart":      {func(a *argov1alpha1.Application) { a.Spec.Source.Chart = "redis" }, argov1alpha1.ConditionInvalidSpecError, []string{"Helm charts"}},
-		"path":       {func(a *argov1alpha1.Application) { a.Spec.Source.Path = "nowhere" }, argov1alpha1.ConditionComparisonError, []string{"spec.source.path", `"nowhere"`}},
-		"revision":   {func(a *argov1alpha1.Application) { a.Spec.Source.TargetRevision = "v9" }, argov1alpha1.ConditionComparisonError, []string{"spec.source.targetRevision", `"v9"`}},
+		"option":     {func(a *argov1alpha1.Application) { a.Spec.SyncPolicy.SyncOptions = []string{"Replace=true"} }, argov1alpha1.ConditionInvalidSpecError, []string{"syncOptions", `"Replace=true"`}},
+		"differences": {func(a *argov1alpha1.Application) {
+			a.Spec.IgnoreDifferences = []argov1alpha1.ResourceIgnoreDifferences{{Kind: "ConfigMap", JSONPointers: []string{"/data"}}}
+		}, argov1alpha1.ConditionInvalidSpecError, []string{"spec.ignoreDifferences"}},
+		"path":     {func(a *argov1alpha1.Application) { a.Spec.Source.Path = "nowhere" }, argov1alpha1.ConditionComparisonError, []string{"spec.source.path", `"nowhere"`}},
+		"revision": {func(a *argov1alpha1.Application) { a.Spec.Source.TargetRevision = "v9" }, argov1alpha1.ConditionComparisonError, []string{"spec.source.targetRevision", `"v9"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.t = t
@@ -170,12 +175,26 @@ func TestWhatTheProjectDoesNotAllow(t *testing.T) {
 				a.Spec.Project = project
 				a.Spec.Source = &argov1alpha1.ApplicationSource{RepoURL: w.repoURL(), Path: path, TargetRevision: "main"}
 				a.Spec.Destination.Name = cluster
+				a.Spec.SyncPolicy.SyncOptions, a.Spec.IgnoreDifferences = nil, nil
 				c.change(a)
 			})
 			w.awaitCondition(c.typ, c.want...)
 		})
 	}
 	w.t = t
+	p := &argov1alpha1.AppProject{}
+	if err := w.host.Client.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: project}, p); err != nil {
+		t.Fatal(err)
+	}
+	p.Spec.SyncWindows = []apiextensionsv1.JSON{{Raw: []byte(`{"kind":"deny","schedule":"* * * * *","duration":"24h","applications":["*"]}`)}}
+	if err := w.host.Client.Update(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	w.edit(func(a *argov1alpha1.Application) {
+		a.Spec.Source = &argov1alpha1.ApplicationSource{RepoURL: w.repoURL(), Path: path, TargetRevision: "main"}
+		a.Spec.Destination.Name, a.Spec.SyncPolicy.SyncOptions, a.Spec.IgnoreDifferences = cluster, nil, nil
+	})
+	w.awaitCondition(argov1alpha1.ConditionInvalidSpecError, "spec.syncWindows")
 	w.awaitValue("a", "")
 }
 

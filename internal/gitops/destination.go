@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -30,6 +31,9 @@ const fieldOwner = "argocd-controller"
 // labelVClusterName, on a cluster Secret, is the virtual cluster's name, as vCluster writes it.
 const labelVClusterName = "vcluster.loft.sh/vcluster-name"
 
+// discoveryLimit bounds one request about what a cluster serves.
+const discoveryLimit = 10 * time.Second
+
 // errNoCluster: no cluster Secret is for the destination. While deleting, that means that
 // the cluster is gone.
 var errNoCluster = errors.New("there is no such cluster")
@@ -41,6 +45,7 @@ type destination struct {
 	virtualCluster string
 	client         client.Client
 	dynamic        dynamic.Interface
+	http           *http.Client
 	applier        *apply.Applier
 
 	// settings is all of the cluster Secret that needs new connections when it changes;
@@ -157,6 +162,9 @@ func (d *destinations) find(ctx context.Context, want argov1alpha1.ApplicationDe
 func (d *destinations) forget(secretName string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if dest := d.open[secretName]; dest != nil {
+		dest.http.CloseIdleConnections()
+	}
 	delete(d.open, secretName)
 }
 
@@ -181,7 +189,11 @@ func connect(secret *corev1.Secret, config clusterConfig, settings string) (*des
 	if err != nil {
 		return nil, err
 	}
-	mapper, err := apiutil.NewDynamicRESTMapper(cfg, httpClient)
+	dest.http = httpClient
+	// What a cluster serves is asked without a context, so the client itself must not wait for ever.
+	limited := *httpClient
+	limited.Timeout = discoveryLimit
+	mapper, err := apiutil.NewDynamicRESTMapper(cfg, &limited)
 	if err != nil {
 		return nil, err
 	}

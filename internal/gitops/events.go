@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -57,12 +58,32 @@ func (r *reconciler) ofProject(ctx context.Context, o client.Object) []reconcile
 	return r.applications(ctx, func(app *argov1alpha1.Application) bool { return app.Spec.Project == o.GetName() })
 }
 
+// secretEvents asks for the Applications of a Secret, and lets go of a cluster whose Secret is gone.
+func (r *reconciler) secretEvents() handler.TypedEventHandler[*corev1.Secret, reconcile.Request] {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	enqueue := func(ctx context.Context, s *corev1.Secret, q queue) {
+		for _, req := range r.ofSecret(ctx, s) {
+			q.Add(req)
+		}
+	}
+	return handler.TypedFuncs[*corev1.Secret, reconcile.Request]{
+		CreateFunc: func(ctx context.Context, e event.TypedCreateEvent[*corev1.Secret], q queue) {
+			enqueue(ctx, e.Object, q)
+		},
+		UpdateFunc: func(ctx context.Context, e event.TypedUpdateEvent[*corev1.Secret], q queue) {
+			enqueue(ctx, e.ObjectOld, q)
+			enqueue(ctx, e.ObjectNew, q)
+		},
+		DeleteFunc: func(ctx context.Context, e event.TypedDeleteEvent[*corev1.Secret], q queue) {
+			r.destinations.forget(e.Object.Name)
+			enqueue(ctx, e.Object, q)
+		},
+	}
+}
+
 // ofSecret finds the Applications of a cluster or repository Secret.
 func (r *reconciler) ofSecret(ctx context.Context, s *corev1.Secret) []reconcile.Request {
 	if s.Labels[argov1alpha1.LabelSecretType] == argov1alpha1.SecretTypeCluster {
-		if !s.DeletionTimestamp.IsZero() {
-			r.destinations.forget(s.Name)
-		}
 		return r.applications(ctx, func(app *argov1alpha1.Application) bool {
 			d := app.Spec.Destination
 			return d.Name != "" && d.Name == string(s.Data["name"]) || d.Server != "" && d.Server == string(s.Data["server"])

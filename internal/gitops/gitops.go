@@ -22,11 +22,9 @@
 package gitops
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
@@ -37,7 +35,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
@@ -73,7 +71,7 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	if err := prepareCacheDir(opts.CacheDir); err != nil {
 		return err
 	}
-	duration, err := registerMetrics(metrics.Registry)
+	m, err := newMetrics(ctrlmetrics.Registry)
 	if err != nil {
 		return err
 	}
@@ -82,8 +80,9 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 		return err
 	}
 	r := &reconciler{
-		client: mgr.GetClient(), reader: mgr.GetAPIReader(), secrets: secrets, opts: opts, duration: duration,
+		client: mgr.GetClient(), reader: mgr.GetAPIReader(), secrets: secrets, opts: opts, metrics: m,
 		destinations: &destinations{secrets: secrets, namespace: opts.Namespace},
+		recorder:     mgr.GetEventRecorder("skerry-gitops"),
 	}
 	if opts.Webhook != nil {
 		opts.Webhook.bind(r)
@@ -92,7 +91,7 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 		Named("gitops").
 		For(&argov1alpha1.Application{}, builder.WithPredicates(r.inNamespace(), applicationChanged())).
 		Watches(&argov1alpha1.AppProject{}, handler.EnqueueRequestsFromMapFunc(r.ofProject), builder.WithPredicates(r.inNamespace())).
-		WatchesRawSource(source.Kind(secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.ofSecret))).
+		WatchesRawSource(source.Kind(secrets, &corev1.Secret{}, r.secretEvents())).
 		WatchesRawSource(source.Func(r.start)).
 		WithOptions(controller.Options{SkipNameValidation: ptr.To(true), MaxConcurrentReconciles: concurrency, RateLimiter: requeue.Limiter()}).
 		Complete(r)
@@ -130,24 +129,4 @@ func secretCache(mgr ctrl.Manager, namespace string) (cache.Cache, error) {
 		return nil, fmt.Errorf("adding the cache of Argo CD's Secrets: %w", err)
 	}
 	return c, nil
-}
-
-// registerMetrics adds the engine's metrics, or finds those of another engine in this process.
-func registerMetrics(registry prometheus.Registerer) (*prometheus.HistogramVec, error) {
-	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "skerry_gitops_sync_duration_seconds",
-		Help:    "Time of one sync of an Application, from its start to everything applied and pruned.",
-		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
-	}, []string{"result"})
-	err := registry.Register(duration)
-	var registered prometheus.AlreadyRegisteredError
-	if errors.As(err, &registered) {
-		if existing, ok := registered.ExistingCollector.(*prometheus.HistogramVec); ok {
-			return existing, nil
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("registering metrics: %w", err)
-	}
-	return duration, nil
 }

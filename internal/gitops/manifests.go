@@ -19,6 +19,9 @@ import (
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 )
 
+// mostObjects of one Application: its status names each twice, and etcd takes 1.5 MiB.
+const mostObjects = 2000
+
 // skipMarker, anywhere in a file, leaves the file out, as in Argo CD.
 const skipMarker = "+argocd:skip-file-rendering"
 
@@ -57,7 +60,10 @@ func parseManifests(files []sourceFile) ([]manifest, error) {
 			}
 		}
 	}
-	return out, errors.Join(errs...)
+	if len(out) > mostObjects {
+		errs = append(errs, fmt.Errorf("there are %d objects; an Application may have %d: split it", len(out), mostObjects))
+	}
+	return out, joinErrors(errs)
 }
 
 // document is one YAML document of a file; Line counts from 1.

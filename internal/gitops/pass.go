@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -41,8 +40,16 @@ func (p *pass) load(ctx context.Context, asked requests) error {
 		return &problem{condition: argov1alpha1.ConditionSyncError, message: fmt.Sprintf(
 			"operation.sync.revision: automated sync is on and would go back to %q; set spec.syncPolicy.automated.enabled to false first", source.TargetRevision)}
 	}
-	rev, err := repo.resolve(ctx, target)
+	limited, cancel := context.WithTimeout(ctx, p.patience.limit())
+	defer cancel()
+	began := time.Now()
+	rev, err := repo.resolve(limited, target)
+	p.metrics.observeGit("resolve", began, err)
 	if err != nil {
+		if ctx.Err() == nil && limited.Err() != nil {
+			err = cannotCompare(err, "repository not reachable: %s: no answer within %s", repo.url, p.patience.limit())
+			p.patience.grow()
+		}
 		return err
 	}
 	if !same || asked.content || p.revision == nil || p.revision.commit != rev.commit.String() {
@@ -66,7 +73,9 @@ func (p *pass) load(ctx context.Context, asked requests) error {
 
 // fetch reads the manifests of a revision.
 func (p *pass) fetch(ctx context.Context, repo repository, rev revision, source argov1alpha1.ApplicationSource) (*loaded, error) {
+	began := time.Now()
 	commit, done, err := repo.fetch(ctx, rev, p.opts.CacheDir)
+	p.metrics.observeGit("fetch", began, err)
 	if err != nil {
 		return nil, err
 	}
@@ -225,23 +234,13 @@ func (p *pass) explainRefusal() {
 	last := p.app.Status.OperationState
 	switch {
 	case len(p.comparison.refused) > 0:
-		p.condition(argov1alpha1.ConditionSyncError, fmt.Sprintf("revision %s was not applied:\n%s", short(p.current.commit), p.refusals()))
+		p.condition(argov1alpha1.ConditionSyncError, fmt.Sprintf("revision %s was not delivered:\n%s", short(p.current.commit), p.refusals()))
 	case last != nil && last.Phase != argov1alpha1.OperationSucceeded && p.situation().SameSource && p.differs():
 		p.condition(argov1alpha1.ConditionSyncError, last.Message)
 	}
 }
 
-// refusals lists at most ten refused manifests.
-func (p *pass) refusals() string {
-	var lines []string
-	for i, err := range p.comparison.refused {
-		if i == 10 {
-			lines = append(lines, fmt.Sprintf("and %d more", len(p.comparison.refused)-i))
-			break
-		}
-		lines = append(lines, err.Error())
-	}
-	return strings.Join(lines, "\n")
-}
+// refusals lists the refused manifests, the first of them in full.
+func (p *pass) refusals() string { return joinErrors(p.comparison.refused).Error() }
 
 func short(commit string) string { return commit[:min(len(commit), 8)] }

@@ -6,6 +6,8 @@ package gitops
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 )
@@ -31,6 +33,25 @@ func invalidSpec(format string, args ...any) error {
 // not be understood.
 func cannotCompare(cause error, format string, args ...any) error {
 	return &problem{condition: argov1alpha1.ConditionComparisonError, message: fmt.Sprintf(format, args...), cause: cause}
+}
+
+// mostErrors is how many mistakes are told at once: a status has room for so much.
+const mostErrors = 10
+
+// joinErrors is errors.Join for the first mistakes, with the number of the others.
+func joinErrors(errs []error) error {
+	if more := len(errs) - mostErrors; more > 0 {
+		errs = append(slices.Clone(errs[:mostErrors]), fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(errs...)
+}
+
+// some joins the first of many names, with the number of the others.
+func some(names []string, separator string) string {
+	if more := len(names) - mostErrors; more > 0 {
+		names = append(slices.Clone(names[:mostErrors]), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, separator)
 }
 
 func isProblem(err error) bool {

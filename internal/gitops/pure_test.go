@@ -272,3 +272,16 @@ func TestConcerns(t *testing.T) {
 		}
 	}
 }
+
+// However much is wrong, what is told fits into a status.
+func TestMistakesAreTold(t *testing.T) {
+	bad := strings.Repeat("---\napiVersion: v1\nmetadata: {name: x}\n", 3000)
+	_, err := parseManifests([]sourceFile{{Path: "all.yaml", Content: bad}})
+	if err == nil || len(err.Error()) > 2000 || !strings.HasSuffix(err.Error(), "and 2990 more") || !strings.Contains(err.Error(), "all.yaml:2: kind") {
+		t.Errorf("told: %.300v", err)
+	}
+	good := strings.Repeat("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n", mostObjects+1)
+	if _, err = parseManifests([]sourceFile{{Path: "all.yaml", Content: good}}); err == nil || !strings.Contains(err.Error(), "split it") {
+		t.Errorf("told: %v", err)
+	}
+}

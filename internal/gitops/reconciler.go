@@ -6,13 +6,12 @@ package gitops
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,14 +29,18 @@ const passLimit = 2 * time.Minute
 // conflictRetry is when to start again after somebody else wrote to the Application.
 const conflictRetry = 20 * time.Millisecond
 
+// compareLimit bounds what a destination is asked in one reconcile.
+const compareLimit = 20 * time.Second
+
 type reconciler struct {
 	client client.Client
 	// reader goes past the cache: a decision must not be older than the last write.
 	reader       client.Reader
 	secrets      client.Reader
 	opts         Options
-	duration     *prometheus.HistogramVec
+	metrics      *metrics
 	destinations *destinations
+	recorder     events.EventRecorder
 
 	mu    sync.Mutex
 	base  context.Context // of the controller, for watches that outlive a reconcile
@@ -55,6 +58,7 @@ type tracked struct {
 	revision   *loaded
 	checkedAt  time.Time
 	failures   int
+	patience   patience
 	comparison *comparison
 	dest       *destination
 	watches    *watches
@@ -120,9 +124,13 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	limited, cancel := context.WithTimeout(ctx, passLimit)
 	defer cancel()
 	p := &pass{reconciler: r, tracked: r.tracked(req.NamespacedName), app: app, before: app.DeepCopy(), now: time.Now()}
+	found := app.DeepCopy()
 	wait, err := p.run(limited)
 	if err == nil {
 		err = p.save(ctx)
+	}
+	if err == nil {
+		p.announce(found)
 	}
 	if err != nil {
 		// What this pass learned is not written down: learn it again.
@@ -143,9 +151,11 @@ type pass struct {
 	app, before *argov1alpha1.Application
 	now         time.Time
 
-	project  *argov1alpha1.AppProject
-	current  *loaded // the revision that this pass is about
-	targets  []target
+	project *argov1alpha1.AppProject
+	current *loaded // the revision that this pass is about
+	targets []target
+	// targeted: the targets are those of the revision. Without it nothing is known of what should be there.
+	targeted bool
 	compared bool
 	// applied are the objects that this pass changed, gone those that it saw go.
 	applied, gone apply.Inventory
@@ -213,17 +223,19 @@ func (p *pass) prepare(ctx context.Context, asked requests) error {
 	if err != nil {
 		return err
 	}
-	p.targets = targets
+	p.targets, p.targeted = targets, true
 	if len(repeated) > 0 {
-		p.condition("RepeatedResourceWarning", "the last one counts: "+strings.Join(repeated, ", "))
+		p.condition("RepeatedResourceWarning", "the last one counts: "+some(repeated, ", "))
 	}
+	ctx, cancel := context.WithTimeout(ctx, compareLimit)
+	defer cancel()
 	return p.compare(ctx)
 }
 
 // check reads the project and the destination.
 func (p *pass) check(ctx context.Context) error {
 	spec := p.app.Spec
-	if err := checkServed(spec); err != nil {
+	if err := checkServed(spec, p.app.Operation); err != nil {
 		return err
 	}
 	p.project = &argov1alpha1.AppProject{}
@@ -233,6 +245,9 @@ func (p *pass) check(ctx context.Context) error {
 			return invalidSpec("spec.project: there is no AppProject %s in namespace %s", spec.Project, p.app.Namespace)
 		}
 		return fmt.Errorf("reading AppProject %s: %w", key, err)
+	}
+	if err := checkProject(p.project); err != nil {
+		return err
 	}
 	if err := checkSource(p.project, spec.Source.RepoURL); err != nil {
 		return err
@@ -245,21 +260,6 @@ func (p *pass) check(ctx context.Context) error {
 		p.connect(dest)
 	}
 	return checkDestination(p.project, dest.name, dest.server, spec.Destination.Namespace)
-}
-
-// checkServed refuses what only Argo CD itself can do.
-func checkServed(spec argov1alpha1.ApplicationSpec) error {
-	switch s := spec.Source; {
-	case len(spec.Sources) > 0:
-		return invalidSpec("spec.sources: several sources are not served by the built-in engine; use spec.source")
-	case s == nil || s.RepoURL == "":
-		return invalidSpec("spec.source.repoURL: a repository is needed")
-	case s.Chart != "" || s.Helm != nil:
-		return invalidSpec("spec.source: Helm charts are not rendered by the built-in engine; deliver a Release instead")
-	case s.Kustomize != nil || s.Plugin != nil:
-		return invalidSpec("spec.source: only plain YAML and JSON folders are served by the built-in engine")
-	}
-	return nil
 }
 
 // connect follows the Application to another cluster, or to new settings of the same.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -47,6 +46,7 @@ func (p *pass) stamp() *metav1.Time {
 func (p *pass) fail(ctx context.Context, err error) {
 	c := conditionOf(err)
 	p.condition(c.Type, c.Message)
+	p.metrics.failures.WithLabelValues(c.Type).Inc()
 	log.FromContext(ctx).Info("cannot deliver", "condition", c.Type, "reason", c.Message)
 	p.app.Status.Sync.Status = argov1alpha1.SyncStatusUnknown
 	if op := p.app.Operation; op != nil {
@@ -102,7 +102,7 @@ func (p *pass) report() {
 	}
 	s.Sync.Revision, s.Sync.ComparedTo, s.SourceType = p.current.commit, p.comparedTo(), "Directory"
 	if len(p.comparison.shared) > 0 {
-		p.condition("SharedResourceWarning", strings.Join(p.comparison.shared, "; "))
+		p.condition("SharedResourceWarning", some(p.comparison.shared, "; "))
 	}
 	if p.compared {
 		s.ReconciledAt = p.stamp()
@@ -117,7 +117,7 @@ func (p *pass) reportResources() {
 		before[e] = p.app.Status.Resources[i]
 	}
 	wanted := p.wanted()
-	if p.current == nil { // nothing is known of the revision: say again what was said
+	if !p.targeted { // say again what was said
 		wanted = inv
 	}
 	var resources []argov1alpha1.ResourceStatus
@@ -140,11 +140,11 @@ func (p *pass) resource(e apply.Entry, wanted bool, before argov1alpha1.Resource
 	gvk := schema.FromAPIVersionAndKind(e.APIVersion, e.Kind)
 	r = argov1alpha1.ResourceStatus{
 		Group: gvk.Group, Version: gvk.Version, Kind: e.Kind, Namespace: e.Namespace, Name: e.Name,
-		Status: before.Status, RequiresPruning: !wanted || p.current == nil && before.RequiresPruning,
+		Status: before.Status, RequiresPruning: !wanted || !p.targeted && before.RequiresPruning,
 	}
 	differs := false
 	switch {
-	case p.current == nil:
+	case !p.targeted:
 	case !wanted:
 		r.Status = argov1alpha1.SyncStatusOutOfSync
 	case p.comparison != nil:

@@ -8,22 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/storage"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/memory"
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
@@ -34,9 +28,6 @@ const (
 	mostManifestBytes = 10 << 20
 	mostManifestFiles = 5000
 )
-
-// clonePattern is how a clone's folder is called.
-const clonePattern = "clone-*"
 
 // fetchedRef is where a fetched revision lies in the clone.
 const fetchedRef = plumbing.ReferenceName("refs/heads/skerry")
@@ -98,6 +89,8 @@ func (r repository) explain(err error) error {
 			r.url, argov1alpha1.LabelSecretType, argov1alpha1.SecretTypeRepository)
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return cannotCompare(err, "repository not found: %s (or its Secret lacks credentials)", r.url)
+	case errors.Is(err, errTooLarge):
+		return cannotCompare(err, "repository %s: one revision has more than %d MiB; keep what is delivered in a repository of its own", r.url, mostFetched>>20)
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return cannotCompare(err, "repository %s is empty: push a first commit", r.url)
 	case errors.As(err, &netErr), errors.Is(err, context.DeadlineExceeded):
@@ -154,35 +147,6 @@ func (r repository) fetch(ctx context.Context, rev revision, cacheDir string) (c
 		return nil, nil, cannotCompare(err, "spec.source.targetRevision: commit %s is not in %s", rev.commit, r.url)
 	}
 	return commit, done, nil
-}
-
-// prepareCacheDir makes the folder for clones and removes what a killed engine left in it.
-func prepareCacheDir(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the folder for clones: %w", err)
-	}
-	left, err := filepath.Glob(filepath.Join(dir, clonePattern))
-	for _, clone := range left {
-		err = errors.Join(err, os.RemoveAll(clone))
-	}
-	if err != nil {
-		return fmt.Errorf("removing old clones: %w", err)
-	}
-	return nil
-}
-
-func newStorage(cacheDir string) (storage.Storer, func(), error) {
-	if cacheDir == "" {
-		return memory.NewStorage(), func() {}, nil
-	}
-	dir, err := os.MkdirTemp(cacheDir, clonePattern)
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a folder for a clone: %w", err)
-	}
-	return filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRUDefault()), func() { _ = os.RemoveAll(dir) }, nil
 }
 
 // readFiles returns the YAML and JSON files of the source's path, in order.

@@ -81,27 +81,50 @@ func (p *pass) carryOut(ctx context.Context, v verdict, old apply.Inventory, sta
 			return err
 		}
 	}
-	var objects []*unstructured.Unstructured
-	for _, t := range p.targets {
-		if p.comparison.differs[t.entry] {
-			objects = append(objects, t.Object)
-		}
-	}
-	if len(objects) > 0 {
-		_, err := p.dest.applier.Apply(ctx, objects...)
-		p.record(state, objects, err)
-		if err != nil {
-			return err
-		}
-	}
-	for _, o := range objects {
-		p.comparison.differs[apply.EntryOf(o)] = false
-		p.applied = append(p.applied, apply.EntryOf(o))
+	if err := p.write(ctx, state); err != nil {
+		return err
 	}
 	if !v.Prune {
 		return nil
 	}
 	return p.prune(ctx, old, state)
+}
+
+// write applies what differs and notes the outcome for each object. When it fails, what was written by then
+// is found out by comparing again.
+func (p *pass) write(ctx context.Context, state *argov1alpha1.OperationState) error {
+	var targets []target
+	var objects []*unstructured.Unstructured
+	for _, t := range p.targets {
+		if p.comparison.differs[t.entry] {
+			targets, objects = append(targets, t), append(objects, t.Object)
+		}
+	}
+	if len(objects) == 0 {
+		return nil
+	}
+	_, err := p.dest.applier.Apply(ctx, objects...)
+	written := func(apply.Entry) bool { return err == nil }
+	if err != nil {
+		if again, cerr := compare(ctx, p.dest, p.app.Name, targets, p.creates); cerr == nil {
+			written = func(e apply.Entry) bool { return !again.differs[e] }
+		}
+	}
+	done := 0
+	for _, t := range targets {
+		if !written(t.entry) {
+			p.result(state, t.entry, argov1alpha1.ResultSyncFailed, "not written: status.operationState.message says why")
+			continue
+		}
+		done++
+		p.result(state, t.entry, argov1alpha1.ResultSynced, "serverside-applied")
+		p.comparison.differs[t.entry] = false
+		p.applied = append(p.applied, t.entry)
+	}
+	if err != nil && done > 0 {
+		return fmt.Errorf("%d of %d objects were written, then: %w", done, len(targets), err)
+	}
+	return err
 }
 
 // createNamespace makes the destination's namespace. It is never deleted, as in Argo CD.
@@ -175,17 +198,6 @@ func (p *pass) mayPrune(ctx context.Context, e apply.Entry) (argov1alpha1.Result
 	return argov1alpha1.ResultPruned, nil
 }
 
-// record notes the outcome for each object that was to be applied.
-func (p *pass) record(state *argov1alpha1.OperationState, objects []*unstructured.Unstructured, err error) {
-	for _, o := range objects {
-		if err != nil {
-			p.result(state, apply.EntryOf(o), argov1alpha1.ResultSyncFailed, err.Error())
-			continue
-		}
-		p.result(state, apply.EntryOf(o), argov1alpha1.ResultSynced, "serverside-applied")
-	}
-}
-
 func (p *pass) result(state *argov1alpha1.OperationState, e apply.Entry, code argov1alpha1.ResultCode, message string) {
 	gvk := schema.FromAPIVersionAndKind(e.APIVersion, e.Kind)
 	state.SyncResult.Resources = append(state.SyncResult.Resources, argov1alpha1.ResourceResult{
@@ -198,11 +210,9 @@ func (p *pass) finish(ctx context.Context, v verdict, state *argov1alpha1.Operat
 	p.now = time.Now()
 	state.FinishedAt = p.stamp()
 	logger := log.FromContext(ctx).WithValues("revision", p.current.commit, "attempt", v.Retry+1, "repair", v.Heal)
-	outcome := "succeeded"
 	if err != nil {
-		outcome = "failed"
 		state.Phase = argov1alpha1.OperationFailed
-		state.Message = fmt.Sprintf("revision %s was not applied:\n%v", short(p.current.commit), err)
+		state.Message = fmt.Sprintf("revision %s was not delivered:\n%v", short(p.current.commit), err)
 		p.condition(argov1alpha1.ConditionSyncError, state.Message)
 		logger.Info("sync failed", "reason", err.Error())
 	} else {
@@ -213,7 +223,7 @@ func (p *pass) finish(ctx context.Context, v verdict, state *argov1alpha1.Operat
 	if v.Heal {
 		p.heals, p.healedAt = p.heals+1, p.now
 	}
-	p.duration.WithLabelValues(outcome).Observe(time.Since(began).Seconds())
+	p.metrics.observeSync(began, err)
 }
 
 // remember adds a deployment to the history, unless it repeats the newest one.

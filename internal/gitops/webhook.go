@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -22,8 +23,15 @@ import (
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 )
 
-// mostPayload is GitHub's own limit.
-const mostPayload = 25 << 20
+const (
+	// mostPayload is GitHub's own limit.
+	mostPayload = 25 << 20
+	// mostEvents are read at once: whoever reaches the port can send them, and a signature can only be
+	// verified over the whole.
+	mostEvents = 4
+	// payloadLimit is how long an event may take to arrive.
+	payloadLimit = 10 * time.Second
+)
 
 // Webhook receives GitHub push events and has the Applications of that repository and
 // branch look at it at once. It answers 202 with the names of the Applications, 403 to a
@@ -32,6 +40,7 @@ const mostPayload = 25 << 20
 // Source: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 type Webhook struct {
 	secret func(ctx context.Context) ([]byte, error)
+	slots  chan struct{}
 
 	mu     sync.Mutex
 	engine *reconciler
@@ -39,7 +48,7 @@ type Webhook struct {
 
 // NewWebhook returns a handler that verifies with the key that secret returns at each event.
 func NewWebhook(secret func(ctx context.Context) ([]byte, error)) *Webhook {
-	return &Webhook{secret: secret}
+	return &Webhook{secret: secret, slots: make(chan struct{}, mostEvents)}
 }
 
 func (h *Webhook) bind(r *reconciler) {
@@ -66,6 +75,14 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "POST a GitHub push event here", http.StatusMethodNotAllowed)
 		return
 	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-r.Context().Done():
+		return
+	}
+	// Without a connection under it (in a test) there is no deadline to set.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(payloadLimit))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostPayload))
 	if err != nil {
 		http.Error(w, "reading the event: "+err.Error(), http.StatusBadRequest)

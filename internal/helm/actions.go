@@ -5,6 +5,7 @@ package helm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"helm.sh/helm/v4/pkg/kube"
 	"helm.sh/helm/v4/pkg/release/common"
 	releasev1 "helm.sh/helm/v4/pkg/release/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	helmv1beta1 "github.com/skerry-platform/skerry/api/helm.m.crossplane.io/v1beta1"
 )
@@ -22,7 +24,8 @@ import (
 const defaultWaitTimeout = 5 * time.Minute
 
 // performer is one action on a release. None waits for workloads; hooks are waited for,
-// at most WaitTimeout.
+// at most WaitTimeout and not longer than the context lives. The context ends nothing else: an
+// action whose calls were cut off in the middle would record a failure that is none.
 type performer interface {
 	perform(ctx context.Context) error
 }
@@ -32,10 +35,12 @@ type job struct {
 	cfg       *action.Configuration
 	name      string
 	namespace string
+	client    client.Client // as the tenant
 	spec      helmv1beta1.ReleaseParameters
 	want      wanted
-	chart     *chartPackage
+	chart     *chartPackage // nil when it cannot be fetched, and is what is installed
 	values    map[string]any
+	secrets   *secrets // among the values
 }
 
 // performerFor makes the action of a decision.
@@ -47,6 +52,8 @@ func (j *job) performerFor(d decision, o observation) performer {
 		return &upgrade{job: j}
 	case doRollback:
 		return &rollback{job: j, to: d.To, failure: d.Failure}
+	case doRepair:
+		return &repair{job: j, drift: o.Drift}
 	case doUnlock:
 		return &unlock{job: j}
 	case doUninstall:
@@ -85,7 +92,7 @@ func (i *install) perform(ctx context.Context) error {
 	// The API server validates (fieldValidation=Strict); doing it here too would
 	// download its whole OpenAPI document for each release.
 	a.DisableOpenAPIValidation = true
-	_, err = a.RunWithContext(ctx, chart, i.values)
+	_, err = a.RunWithContext(context.WithoutCancel(ctx), chart, i.values)
 	return err
 }
 
@@ -101,11 +108,14 @@ func (u *upgrade) perform(ctx context.Context) error {
 	a.Namespace, a.Labels = u.namespace, u.labels()
 	a.ResetValues = true
 	a.MaxHistory = u.want.history(u.spec.MaxHistory)
-	a.SkipCRDs, a.TakeOwnership, a.ForceConflicts = u.spec.SkipCRDs, u.spec.TakeOwnership, u.spec.SSAForceConflicts
+	a.SkipCRDs, a.TakeOwnership = u.spec.SkipCRDs, u.spec.TakeOwnership
+	// These are the release's own objects: a field that somebody changed by hand must not stop the
+	// upgrade, nor the rollback after it.
+	a.ForceConflicts = true
 	a.Timeout, a.WaitStrategy = u.want.WaitTimeout, kube.HookOnlyStrategy
 	a.WaitOptions = []kube.WaitOption{kube.WithWaitContext(ctx)}
 	a.DisableOpenAPIValidation = true
-	_, err = a.RunWithContext(ctx, u.name, chart, u.values)
+	_, err = a.RunWithContext(context.WithoutCancel(ctx), u.name, chart, u.values)
 	return err
 }
 
@@ -131,7 +141,7 @@ func (r *rollback) perform(ctx context.Context) error {
 	a := action.NewRollback(r.cfg)
 	a.Version = r.to
 	a.MaxHistory = r.want.history(r.spec.MaxHistory)
-	a.ForceConflicts = r.spec.SSAForceConflicts
+	a.ForceConflicts = true // as for an upgrade
 	a.Timeout, a.WaitStrategy = r.want.WaitTimeout, kube.HookOnlyStrategy
 	a.WaitOptions = []kube.WaitOption{kube.WithWaitContext(ctx)}
 	a.Description = clip(fmt.Sprintf("Rollback to %d: %s", r.to, last.Info.Description), action.MaxDescriptionLength)
@@ -152,18 +162,40 @@ func (r *rollback) perform(ctx context.Context) error {
 // unlock ends a pending revision as failed, so that Helm accepts the next action.
 type unlock struct{ *job }
 
-func (u *unlock) perform(context.Context) error {
-	last, err := u.last()
+func (u *unlock) perform(context.Context) error { return u.interrupted() }
+
+// interrupted ends the newest revision as one that was cut off. It loses the labels of what it was made
+// from: an attempt that was cut off is nobody's, so it is neither counted nor a reason to go back
+// to an older revision.
+func (j *job) interrupted() error {
+	last, err := j.last()
 	if err != nil {
 		return err
 	}
-	// It counts as an attempt of nobody: a crash of this process is not the chart's fault.
 	delete(last.Labels, labelGeneration)
-	last.SetStatus(common.StatusFailed, fmt.Sprintf("Release %q failed: the operation was interrupted (%s)", u.name, last.Info.Status))
-	if err := u.cfg.Releases.Update(last); err != nil {
+	delete(last.Labels, labelInputs)
+	last.SetStatus(common.StatusFailed, fmt.Sprintf("Release %q was interrupted (%s)", j.name, last.Info.Status))
+	if err := j.cfg.Releases.Update(last); err != nil {
 		return fmt.Errorf("ending the interrupted revision %d: %w", last.Version, err)
 	}
 	return nil
+}
+
+// hushed is err without secrets, also in the description that Helm recorded for it.
+func (j *job) hushed(err error) error {
+	told := j.secrets.hideIn(err)
+	if told == err {
+		return err
+	}
+	last, lerr := j.last()
+	if lerr != nil || last.Info.Description == j.secrets.hide(last.Info.Description) {
+		return errors.Join(told, lerr)
+	}
+	last.Info.Description = j.secrets.hide(last.Info.Description)
+	if err := j.cfg.Releases.Update(last); err != nil {
+		return fmt.Errorf("%w (and taking a secret out of the description of revision %d: %v)", told, last.Version, err)
+	}
+	return told
 }
 
 // uninstall removes the objects and keeps the record, which is purged once they are
@@ -191,6 +223,23 @@ func (j *job) purge() error {
 		}
 	}
 	return nil
+}
+
+// newest is the newest revision; an empty one when there is none.
+func (j *job) newest() (revision, error) {
+	releases, err := history(j.cfg, j.name)
+	if err != nil || len(releases) == 0 {
+		return revision{}, err
+	}
+	return *toRevision(releases[len(releases)-1]), nil
+}
+
+// chartName is for messages.
+func (j *job) chartName() string {
+	if j.chart == nil {
+		return j.spec.Chart.Name
+	}
+	return j.chart.Name + " " + j.chart.Version
 }
 
 // last is the newest record.

@@ -94,7 +94,7 @@ func (c *charts) fromCatalog(src chartSource, installed string) (*chartPackage, 
 
 // fromArchive downloads a package by its own address.
 func (c *charts) fromArchive(ctx context.Context, src chartSource, cred credentials) (*chartPackage, error) {
-	return c.cache.packageAt(cacheKey(cred, src.URL), func() (*chartPackage, error) {
+	return c.cache.packageAt(cacheKey(cred, src.URL), false, time.Now(), func() (*chartPackage, error) {
 		data, err := c.download(ctx, src.URL, cred, mostPackage)
 		if err != nil {
 			return nil, err

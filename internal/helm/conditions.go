@@ -26,6 +26,29 @@ type outcome struct {
 	Note string
 }
 
+// unfetched notes that the chart cannot be fetched at the moment, where that is no problem.
+func (o *outcome) unfetched(err error) {
+	if err == nil {
+		return
+	}
+	if o.Note != "" {
+		o.Note += "; "
+	}
+	o.Note += "its chart cannot be fetched now: " + err.Error()
+}
+
+// hush hides the secrets in everything that is told of an outcome.
+func (o outcome) hush(s *secrets) outcome {
+	o.Problem, o.Decision.Why = s.hide(o.Problem), s.hide(o.Decision.Why)
+	o.Observed.FailedMessage, o.Observed.Workloads.Message = s.hide(o.Observed.FailedMessage), s.hide(o.Observed.Workloads.Message)
+	if o.Observed.Last != nil {
+		last := *o.Observed.Last
+		last.Description = s.hide(last.Description)
+		o.Observed.Last = &last
+	}
+	return o
+}
+
 // report writes an outcome into the status; pure.
 func report(rel *helmv1beta1.Release, o outcome) {
 	s := &rel.Status

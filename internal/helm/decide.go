@@ -58,6 +58,9 @@ type observation struct {
 	FailedMessage string
 	// Workloads of Last.
 	Workloads workloads
+	// Drift is what is not as Last has it; Repairs are those that were made of late.
+	Drift   []drift
+	Repairs repairs
 }
 
 // wanted is what the Release asks for.
@@ -82,6 +85,7 @@ const (
 	doInstall   verb = "install"   // first revision
 	doUpgrade   verb = "upgrade"   // also over a failed first install: nothing is uninstalled
 	doRollback  verb = "rollback"  // to revision To
+	doRepair    verb = "repair"    // put back what somebody changed or deleted
 	doUnlock    verb = "unlock"    // end an operation that a crash left pending
 	doUninstall verb = "uninstall" // finish an uninstall that a crash left half done
 )
@@ -95,6 +99,12 @@ type decision struct {
 	// Failure, when set, is how Last failed without Helm noticing.
 	Failure string
 }
+
+// records reports whether the action makes a revision.
+func (d decision) records() bool { return d.Do == doInstall || d.Do == doUpgrade || d.Do == doRollback }
+
+// needsChart reports whether the action renders the chart.
+func (d decision) needsChart() bool { return d.Do == doInstall || d.Do == doUpgrade }
 
 // decide chooses the next action. It never uninstalls what runs, and touches
 // nothing while the last revision is what is wanted.
@@ -130,14 +140,12 @@ func decidePending(o observation, now time.Time) decision {
 
 func decideDeployed(o observation, w wanted, now time.Time) decision {
 	if o.Last.Inputs != w.Inputs {
-		return decideUpgrade(o, w, now, "chart or values changed")
-	}
-	if len(o.Workloads.Missing) > 0 {
-		why := fmt.Sprintf("%s was deleted", o.Workloads.Missing[0])
-		if until := o.Last.At.Add(firstPause); now.Before(until) {
-			return decision{Do: doHold, Until: until, Why: why + "; it is made again"}
+		if d := decideUpgrade(o, w, now, "chart or values changed"); d.Do != doHold || len(o.Drift) == 0 {
+			return d
 		}
-		return decision{Do: doUpgrade, Why: why}
+	}
+	if len(o.Drift) > 0 {
+		return decideRepair(o, now)
 	}
 	if !w.Wait || o.Workloads.Ready {
 		return decision{Do: doNothing}
@@ -151,6 +159,23 @@ func decideDeployed(o observation, w wanted, now time.Time) decision {
 	}
 	failure := fmt.Sprintf("revision %d was not ready after %s: %s", o.Last.Number, w.WaitTimeout, o.Workloads.Message)
 	return decision{Do: doRollback, To: o.Good, Why: failure, Failure: failure}
+}
+
+// decideRepair keeps the engine and somebody who undoes its repairs from doing so without end: the
+// first repair is immediate, the following ones wait longer and longer.
+func decideRepair(o observation, now time.Time) decision {
+	why := o.Drift[0].what
+	if more := len(o.Drift) - 1; more > 0 {
+		why += fmt.Sprintf(" (and %d more)", more)
+	}
+	if o.Repairs.Count == 0 {
+		return decision{Do: doRepair, Why: why}
+	}
+	if until := o.Repairs.At.Add(pause(o.Repairs.Count)); now.Before(until) {
+		return decision{Do: doHold, Until: until, Why: fmt.Sprintf("%s; it was put back %d times already and is again at %s",
+			why, o.Repairs.Count, until.UTC().Format(time.TimeOnly+" UTC"))}
+	}
+	return decision{Do: doRepair, Why: why}
 }
 
 // decideFailed restores what ran before, or tries over the failed revision.

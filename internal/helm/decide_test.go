@@ -58,13 +58,20 @@ func TestDecide(t *testing.T) {
 		},
 		"deleted workload": {
 			reason: "an object that somebody deleted is made again",
-			o:      observation{Last: rev(1, stateDeployed, "new"), Workloads: workloads{Missing: []string{"StatefulSet db"}}},
-			w:      want, do: doUpgrade,
+			o:      observation{Last: rev(1, stateDeployed, "new"), Drift: []drift{{what: "StatefulSet db: it was deleted"}}},
+			w:      want, do: doRepair,
 		},
 		"deleted workload, just repaired": {
 			reason: "a repair that does not last is paced",
-			o:      observation{Last: revAt(1, stateDeployed, "new", time.Second), Workloads: workloads{Missing: []string{"StatefulSet db"}}},
-			w:      want, do: doHold, until: now.Add(9 * time.Second),
+			o: observation{Last: rev(1, stateDeployed, "new"), Drift: []drift{{what: "StatefulSet db: it was deleted"}},
+				Repairs: repairs{Count: 2, At: now.Add(-time.Second)}},
+			w: want, do: doHold, until: now.Add(19 * time.Second),
+		},
+		"somebody changed what runs while attempts wait": {
+			reason: "the revision that was gone back to is kept up meanwhile",
+			o: observation{Last: revAt(3, stateDeployed, "old", 3*time.Second), Good: 1, Failed: 1,
+				Drift: []drift{{what: "ConfigMap db: somebody changed data.x"}}},
+			w: want, do: doRepair,
 		},
 		"crash in first install": {
 			reason: "a pending revision of our own is the trace of a crash",

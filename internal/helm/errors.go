@@ -16,6 +16,9 @@ type refusal struct{ message string }
 
 func (r *refusal) Error() string { return r.message }
 
+// errNoChart: an action needs the chart, which cannot be fetched now.
+var errNoChart = errors.New("the chart is not there")
+
 // refusef makes a refusal.
 func refusef(format string, args ...any) *refusal {
 	return &refusal{message: fmt.Sprintf(format, args...)}

@@ -10,11 +10,13 @@ import (
 	"testing"
 
 	"helm.sh/helm/v4/pkg/release/common"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	clusterv1beta1 "github.com/skerry-platform/skerry/api/helm.crossplane.io/v1beta1"
@@ -90,6 +92,7 @@ func TestFailedUpgradeIsRolledBack(t *testing.T) {
 	if text := w.configMap("app").Data["text"]; text != "three" {
 		t.Errorf("after the correction the text is %q", text)
 	}
+	w.told("app", "Installed", "UpgradeFailed", "RolledBack", "Upgraded")
 }
 
 // A crash between Helm's record and the end of an install leaves the release pending; the
@@ -268,4 +271,64 @@ spec:
 		t.Fatal(err)
 	}
 	w.until("app", all(condition("Synced", "True", "revision 1"), condition("Ready", "True", "")))
+}
+
+// The chart repository goes away and the engine is restarted, so that it remembers nothing. What is installed
+// stays as it is and is judged as before, deletes cleanly, and only what needs the chart says that it
+// cannot be had.
+func TestRepositoryGoesAway(t *testing.T) {
+	s := newServer(t, "")
+	s.serve("1.0.0", archiveOf(t, "1.0.0", "one"), "")
+	w := newWorld(t, Options{}).allow()
+	rel := w.releaseOf("app", "tiny", "1.0.0", "")
+	rel.Spec.ForProvider.Chart.Repository = s.URL
+	w.create(rel)
+	w.until("app", all(deployedAt(1), condition("Ready", "True", "")))
+	w.kill()
+	s.Close()
+	w.start()
+	w.until("app", all(deployedAt(1), condition("Synced", "True", "its chart cannot be fetched now: downloading "+s.URL), condition("Ready", "True", "")))
+	w.change("app", func(rel *helmv1beta1.Release) { rel.Spec.ForProvider.Values.Raw = []byte(`{"text":"two"}`) })
+	w.until("app", all(condition("Synced", "False", "downloading "+s.URL), condition("Ready", "True", "")))
+	w.delete("app")
+	w.untilGone("app")
+	w.empty()
+}
+
+// A person's own Pod and volume claim carry the label that charts use. They are not the release's, and its
+// deletion waits for the release's own only.
+func TestDeletionDoesNotWaitForStrangers(t *testing.T) {
+	w := newWorld(t, Options{}).allow()
+	w.serviceAccount()
+	w.create(w.releaseOf("db-postgresql", "postgresql", "13.2.24", ""))
+	set := w.statefulSet("db-postgresql")
+	w.until("db-postgresql", condition("Synced", "True", ""))
+	label := map[string]string{labelInstance: "db-postgresql"}
+	container := []corev1.Container{{Name: "x", Image: "x"}}
+	stranger := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "mine", Labels: label}, Spec: corev1.PodSpec{Containers: container}}
+	own := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Namespace: w.ns, Name: "db-postgresql-0", Labels: label, Finalizers: []string{"example.com/hold"},
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))},
+	}, Spec: corev1.PodSpec{Containers: container}}
+	w.create(stranger)
+	w.create(own)
+	w.delete("db-postgresql")
+	w.until("db-postgresql", func(rel *helmv1beta1.Release) error {
+		c := status.Get(rel.Status.Conditions, "Ready")
+		if c == nil || !strings.HasSuffix(c.Message, "until these are gone: Pod db-postgresql-0") {
+			return fmt.Errorf("it does not wait for its own Pod alone")
+		}
+		return nil
+	})
+	own.Finalizers = nil
+	if err := w.Client.Patch(t.Context(), own, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Client.Delete(t.Context(), own, client.GracePeriodSeconds(0)); client.IgnoreNotFound(err) != nil {
+		t.Fatal(err)
+	}
+	w.untilGone("db-postgresql")
+	if err := w.Client.Get(t.Context(), client.ObjectKeyFromObject(stranger), stranger); err != nil {
+		t.Errorf("the person's Pod: %v", err)
+	}
 }

@@ -16,7 +16,8 @@ const CatalogURL = "catalog://"
 
 // Options configure the Release engine; the zero value is usable.
 type Options struct {
-	// Concurrency is how many Releases are worked on at once; 0 means 4.
+	// Concurrency is how many Releases are worked on at once, a quarter of them of one virtual cluster at
+	// most; 0 means 16.
 	Concurrency int
 	// Mirrors maps repository addresses, or beginnings of them that end at a path
 	// segment, to where their charts are taken from instead. It is added to
@@ -46,7 +47,7 @@ func DefaultMirrors() map[string]string {
 // withDefaults fills what was left empty.
 func (o Options) withDefaults() Options {
 	if o.Concurrency == 0 {
-		o.Concurrency = 4
+		o.Concurrency = 16
 	}
 	mirrors := DefaultMirrors()
 	maps.Copy(mirrors, o.Mirrors)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
-	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -33,6 +33,8 @@ const (
 	// refusedInterval is how often it is tried again what only a change heals: a
 	// repository may change without a word.
 	refusedInterval = 5 * time.Minute
+	// conflictRetry is when to start again after somebody else wrote to the Release.
+	conflictRetry = 20 * time.Millisecond
 )
 
 // Reconciler serves namespaced Releases. Every call for a Release is made as its tenant;
@@ -46,12 +48,17 @@ type Reconciler struct {
 	options  Options
 	recorder events.EventRecorder
 	metrics  *metrics
+	tracker  *tracker
+	turns    *turns
 }
 
 // Reconcile brings one Release to what it asks for and writes its status once.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var rel helmv1beta1.Release
 	if err := r.Get(ctx, req.NamespacedName, &rel); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.tracker.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	where, err := r.place(ctx, rel.Namespace)
@@ -61,6 +68,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if where.Terminating {
 		return ctrl.Result{}, r.release(ctx, &rel)
 	}
+	if where.tenant != nil {
+		if !r.turns.enter(where.tenant.VirtualCluster, req) {
+			return ctrl.Result{}, nil
+		}
+		defer r.turns.leave(where.tenant.VirtualCluster)
+	}
 	if rel.DeletionTimestamp == nil && where.tenant != nil && !isPaused(&rel) {
 		if err := r.hold(ctx, &rel); err != nil {
 			return ctrl.Result{}, err
@@ -68,11 +81,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	before := rel.DeepCopy()
 	result, err := r.steps(ctx, &rel, where)
-	r.announce(before, &rel)
+	if ctx.Err() != nil {
+		return ctrl.Result{}, nil // the engine stops; what it was about to say may not be true
+	}
 	if rel.DeletionTimestamp != nil && !controllerutil.ContainsFinalizer(&rel, platformv1alpha1.FinalizerCleanup) {
 		return result, client.IgnoreNotFound(err)
 	}
-	return result, errors.Join(err, status.Patch(ctx, r.Client, &rel, before))
+	switch perr := status.Patch(ctx, r.Client, &rel, before); {
+	case perr == nil:
+		r.announce(before, &rel)
+	case err == nil && apierrors.IsConflict(perr):
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil // somebody else wrote: judge that
+	default:
+		err = errors.Join(err, perr)
+	}
+	return result, err
 }
 
 // steps chooses between the ways that a Release can take.
@@ -98,91 +121,80 @@ func (r *Reconciler) steps(ctx context.Context, rel *helmv1beta1.Release, where 
 
 // converge acts until nothing is left to do, and reports.
 func (r *Reconciler) converge(ctx context.Context, rel *helmv1beta1.Release, t *tenant, cfg *action.Configuration) (ctrl.Result, error) {
-	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, spec: rel.Spec.ForProvider, want: wantedOf(rel)}
+	j := &job{cfg: cfg, name: helmName(rel), namespace: t.Namespace, client: t.client, spec: rel.Spec.ForProvider, want: wantedOf(rel), secrets: &secrets{}}
 	o := outcome{Note: unservedNote(rel.Spec)}
-	err := r.prepare(ctx, rel, t, j)
+	unfetched, err := r.prepare(ctx, rel, t, j)
 	if err == nil {
 		o.Chart = j.chart
-		err = r.act(ctx, rel, t, j, &o)
+		if err = r.act(ctx, rel, t, j, &o); errors.Is(err, errNoChart) {
+			err = unfetched
+		}
+		o.unfetched(j.secrets.hideIn(unfetched))
 	} else if observed, oerr := observe(ctx, t, cfg, j.name, j.want); oerr == nil {
 		// What runs goes on to be watched while nobody knows what should.
 		o.Observed = observed
 	}
 	if err != nil {
+		err = j.secrets.hideIn(err)
 		o.Problem = explain(err, t)
 	}
-	report(rel, o)
+	report(rel, o.hush(j.secrets))
 	return r.next(ctx, o, err)
 }
 
 // act is the loop of observe, decide, perform.
 func (r *Reconciler) act(ctx context.Context, rel *helmv1beta1.Release, t *tenant, j *job, o *outcome) error {
+	key := client.ObjectKeyFromObject(rel)
 	var failed error
 	for range mostActions {
-		observed, err := observe(ctx, t, j.cfg, j.name, j.want)
+		observed, err := r.observe(ctx, key, t, j)
 		if err != nil {
 			return errors.Join(failed, err)
 		}
 		o.Observed, o.Decision = observed, decide(observed, j.want, time.Now())
+		if o.Decision.Do != doRepair && len(observed.Drift) > 0 {
+			r.tracker.mark(key) // it is put back later
+		}
 		if failed != nil && o.Decision.Do != doRollback {
 			return failed
 		}
 		do := j.performerFor(o.Decision, observed)
-		if do == nil {
+		switch {
+		case do == nil:
 			return nil
+		case j.chart == nil && o.Decision.needsChart():
+			return errNoChart
+		case o.Decision.records():
+			r.tracker.take(key) // everything is written now; a change from here on counts
 		}
-		if err := r.perform(ctx, rel, do, o.Decision); err != nil {
+		if err := r.perform(ctx, rel, j, do, o.Decision); err != nil {
+			if ctx.Err() != nil && o.Decision.records() {
+				return errors.Join(err, j.interrupted())
+			}
 			// Once more around: what ran before may have to be restored.
-			failed = fmt.Errorf("%s of chart %s %s: %w", o.Decision.Do, j.chart.Name, j.chart.Version, err)
+			failed = fmt.Errorf("%s of chart %s: %w", o.Decision.Do, j.chartName(), err)
+		}
+		if o.Decision.Do == doRepair {
+			r.tracker.repaired(key, time.Now())
 		}
 	}
 	return errors.Join(failed, fmt.Errorf("release %s does not come to rest after %d actions", j.name, mostActions))
 }
 
-// perform runs one action, measured and told.
-func (r *Reconciler) perform(ctx context.Context, rel *helmv1beta1.Release, do performer, d decision) error {
-	began := time.Now()
-	err := do.perform(ctx)
-	r.metrics.observe(d.Do, began, err)
-	log.FromContext(ctx).Info("acted on release", "action", d.Do, "why", d.Why, "took", time.Since(began).String(), "failed", err != nil)
-	if err != nil {
-		r.recorder.Eventf(rel, nil, corev1.EventTypeWarning, "Failed", string(d.Do), "%s: %v", d.Why, clip(err.Error(), 800))
-		return err
+// observe reads the release, and compares it with what is there when something touched that.
+func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey, t *tenant, j *job) (observation, error) {
+	o, err := observe(ctx, t, j.cfg, j.name, j.want)
+	if err != nil || o.Last == nil || o.Last.State != stateDeployed {
+		return o, err
 	}
-	r.recorder.Eventf(rel, nil, corev1.EventTypeNormal, "Done", string(d.Do), "%s", d.Why)
-	return nil
-}
-
-// prepare finds out what is wanted: chart, values, and the digest of both.
-func (r *Reconciler) prepare(ctx context.Context, rel *helmv1beta1.Release, t *tenant, j *job) error {
-	if err := checkFields(rel, t); err != nil {
-		return err
+	if touched := r.tracker.take(key); !touched && len(o.Workloads.Missing) == 0 {
+		return o, nil
 	}
-	src, err := locate(j.spec.Chart, r.options.Mirrors, r.options.AllowedRepositories)
-	if err != nil {
-		return err
+	o.Repairs = r.tracker.repairs(key, time.Now())
+	if o.Drift, err = t.drifted(ctx, o.Last.Manifest, j.name); err != nil {
+		r.tracker.mark(key)
 	}
-	cred, err := t.credentials(ctx, j.spec)
-	if err != nil {
-		return err
-	}
-	var installed string
-	if src.Version == "" {
-		if releases, err := history(j.cfg, j.name); err == nil && len(releases) > 0 {
-			installed = toRevision(releases[len(releases)-1]).ChartVersion
-		}
-	}
-	if j.chart, err = r.charts.Fetch(ctx, src, cred, installed); err != nil {
-		return err
-	}
-	j.values, err = mergeValues(j.spec.ValuesSpec, func(from helmv1beta1.ValueFromSource) (string, bool, error) {
-		return t.read(ctx, from)
-	})
-	if err != nil {
-		return err
-	}
-	j.want.Inputs, err = inputsDigest(j.chart.Digest, j.values)
-	return err
+	return o, err
 }
 
 // next says when to look again without being told by a watch.
@@ -193,6 +205,9 @@ func (r *Reconciler) next(ctx context.Context, o outcome, err error) (ctrl.Resul
 	}
 	if w := o.Observed.Workloads; !w.Ready && w.Unwatched {
 		after = sooner(after, unwatchedInterval)
+	}
+	if o.Chart == nil {
+		after = sooner(after, refusedInterval)
 	}
 	if err == nil {
 		return ctrl.Result{RequeueAfter: after}, nil
@@ -209,21 +224,6 @@ func refuse(rel *helmv1beta1.Release, why string) {
 	rel.Status.Synced, rel.Status.ObservedGeneration = false, rel.Generation
 	setSynced(rel, metav1.ConditionFalse, platformv1alpha1.ReasonReconcileError, why)
 	setReady(rel, metav1.ConditionFalse, platformv1alpha1.ReasonUnavailable, why)
-}
-
-// announce tells of changed conditions as events.
-func (r *Reconciler) announce(before, rel *helmv1beta1.Release) {
-	for _, typ := range []string{platformv1alpha1.ConditionSynced, platformv1alpha1.ConditionReady} {
-		was, is := status.Get(before.Status.Conditions, typ), status.Get(rel.Status.Conditions, typ)
-		if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
-			continue
-		}
-		kind := corev1.EventTypeNormal
-		if is.Reason == platformv1alpha1.ReasonReconcileError || is.Reason == platformv1alpha1.ReasonUnavailable {
-			kind = corev1.EventTypeWarning
-		}
-		r.recorder.Eventf(rel, nil, kind, is.Reason, typ, "%s is %s: %s", typ, is.Status, clip(is.Message, 800))
-	}
 }
 
 // isPaused as Crossplane has it.

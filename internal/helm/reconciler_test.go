@@ -79,7 +79,7 @@ func TestDeletedWorkloadIsMadeAgain(t *testing.T) {
 		return nil
 	})
 	w.playReady("cache-redis-master")
-	w.until("cache-redis", all(condition("Synced", "True", "revision 2"), condition("Ready", "True", "")))
+	w.until("cache-redis", all(condition("Synced", "True", "revision 1"), condition("Ready", "True", "")))
 }
 
 // Values come from a Secret; changing the Secret upgrades the release without a word.

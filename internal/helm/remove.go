@@ -6,6 +6,7 @@ package helm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (r *Reconciler) uninstalled(ctx context.Context, rel *helmv1beta1.Release, 
 	last := toRevision(releases[len(releases)-1])
 	if last.State != stateUninstalled {
 		d := decision{Do: doUninstall, Why: "the Release is being deleted"}
-		if err := r.perform(ctx, rel, &uninstall{job: j}, d); err != nil {
+		if err := r.perform(ctx, rel, j, &uninstall{job: j}, d); err != nil {
 			return nil, fmt.Errorf("uninstalling release %s: %w", j.name, err)
 		}
 	}
@@ -68,6 +69,20 @@ func (r *Reconciler) uninstalled(ctx context.Context, rel *helmv1beta1.Release, 
 		return waits, err
 	}
 	return nil, j.purge()
+}
+
+// madeBy reports whether a Pod comes from one of the objects: straight, or by a ReplicaSet or a Job, whose
+// name then begins with that of the Deployment or CronJob. Anybody's Pod may carry the release's label.
+func madeBy(pod *corev1.Pod, objects []*unstructured.Unstructured) bool {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil {
+		return false
+	}
+	between := map[string]string{"ReplicaSet": "Deployment", "Job": "CronJob"}[owner.Kind]
+	return slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool {
+		return o.GetKind() == owner.Kind && o.GetName() == owner.Name ||
+			o.GetKind() == between && strings.HasPrefix(owner.Name, o.GetName()+"-")
+	})
 }
 
 // remaining names what is left of a release: its objects, its Pods, and the volume claims
@@ -99,7 +114,9 @@ func (t *tenant) remaining(ctx context.Context, manifest, release string) ([]str
 		return nil, fmt.Errorf("listing the Pods of release %s: %w", release, err)
 	}
 	for i := range pods.Items {
-		left = append(left, "Pod "+pods.Items[i].Name)
+		if madeBy(&pods.Items[i], objects) {
+			left = append(left, "Pod "+pods.Items[i].Name)
+		}
 	}
 	var claims corev1.PersistentVolumeClaimList
 	if err := t.client.List(ctx, &claims, ofRelease...); err != nil {

@@ -34,26 +34,38 @@ type indexEntry struct {
 	Digest string // SHA-256 in hexadecimal digits; may be empty
 }
 
-// fromRepository finds a chart in a repository's index and downloads its package.
+// fromRepository finds a chart in a repository's index and downloads its package. What is missing in
+// an index that was read some time ago may have been published since: it is read again.
 func (c *charts) fromRepository(ctx context.Context, src chartSource, cred credentials, installed string) (*chartPackage, error) {
-	index, err := c.cache.indexAt(cacheKey(cred, src.URL), time.Now(), func() (repositoryIndex, error) {
-		return c.readIndex(ctx, src.URL, cred)
-	})
+	entry, err := c.findEntry(ctx, src, cred, installed, indexLifetime)
+	if isRefusal(err) {
+		entry, err = c.findEntry(ctx, src, cred, installed, justRead)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return c.cache.packageAt(cacheKey(cred, entry.URL, entry.Digest), entry.Digest != "", time.Now(), func() (*chartPackage, error) {
+		return c.fetchEntry(ctx, src, entry, cred)
+	})
+}
+
+// findEntry looks a chart up in an index that is not older than age.
+func (c *charts) findEntry(ctx context.Context, src chartSource, cred credentials, installed string, age time.Duration) (indexEntry, error) {
+	index, err := c.cache.indexAt(cacheKey(cred, src.URL), time.Now(), age, func() (repositoryIndex, error) {
+		return c.readIndex(ctx, src.URL, cred)
+	})
+	if err != nil {
+		return indexEntry{}, err
+	}
 	versions, ok := index[src.Name]
 	if !ok {
-		return nil, noSuchChart(src, keys(index))
+		return indexEntry{}, noSuchChart(src, keys(index))
 	}
 	version, ok := pickVersion(keys(versions), src.Version, installed)
 	if !ok {
-		return nil, noSuchVersion(src, keys(versions))
+		return indexEntry{}, noSuchVersion(src, keys(versions))
 	}
-	entry := versions[version]
-	return c.cache.packageAt(cacheKey(cred, entry.URL, entry.Digest), func() (*chartPackage, error) {
-		return c.fetchEntry(ctx, src, entry, cred)
-	})
+	return versions[version], nil
 }
 
 // fetchEntry downloads a package and compares it with the index.

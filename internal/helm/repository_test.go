@@ -187,10 +187,10 @@ func TestChartCacheIsBounded(t *testing.T) {
 	for i := range 5 {
 		pkg := &chartPackage{Digest: fmt.Sprint(i)}
 		pkg.files = append(pkg.files, bigFile(mostCached/3))
-		c.keep(fmt.Sprint(i), pkg)
+		c.keep(fmt.Sprint(i), pkg, time.Time{})
 	}
-	if c.bytes > mostCached || c.lookup("0") != nil || c.lookup("4") == nil {
-		t.Errorf("%d bytes are kept, the first: %t, the last: %t", c.bytes, c.lookup("0") != nil, c.lookup("4") != nil)
+	if c.bytes > mostCached || c.lookup("0", time.Now()) != nil || c.lookup("4", time.Now()) == nil {
+		t.Errorf("%d bytes are kept, the first: %t, the last: %t", c.bytes, c.lookup("0", time.Now()) != nil, c.lookup("4", time.Now()) != nil)
 	}
 	if len(c.digests) != c.recent.Len() {
 		t.Errorf("%d addresses lead to %d packages", len(c.digests), c.recent.Len())
@@ -219,4 +219,45 @@ func TestDownloadIsBounded(t *testing.T) {
 
 func bigFile(size int) *archive.BufferedFile {
 	return &archive.BufferedFile{Name: "x", Data: make([]byte, size)}
+}
+
+// A version that is published after the index was read is found, and an address whose content changed is
+// believed for a time only.
+func TestWhatIsPublishedLaterIsFound(t *testing.T) {
+	s := newServer(t, "")
+	s.serve("1.0.0", archiveOf(t, "1.0.0", "one"), "")
+	s.files["/latest.tgz"] = archiveOf(t, "1.0.0", "one")
+	c := noCatalog(t)
+	src := chartSource{Kind: sourceRepository, URL: s.URL, Name: "tiny", Version: "1.0.0", Shown: s.URL}
+	latest := chartSource{Kind: sourceArchive, URL: s.URL + "/latest.tgz"}
+	for _, source := range []chartSource{src, latest} {
+		if _, err := c.Fetch(t.Context(), source, credentials{}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.serve("2.0.0", archiveOf(t, "2.0.0", "two"), "")
+	s.files["/latest.tgz"] = archiveOf(t, "2.0.0", "two")
+	c.cache.age(time.Minute)
+	src.Version = "2.0.0"
+	if _, err := c.Fetch(t.Context(), src, credentials{}, ""); err != nil {
+		t.Errorf("a version that was published a minute ago: %v", err)
+	}
+	c.cache.age(indexLifetime)
+	if pkg, err := c.Fetch(t.Context(), latest, credentials{}, ""); err != nil || pkg.Version != "2.0.0" {
+		t.Errorf("the address leads to the old package still: %v", err)
+	}
+}
+
+// age makes everything in the cache older.
+func (c *chartCache) age(by time.Duration) {
+	for key, entry := range c.indexes {
+		entry.read = entry.read.Add(-by)
+		c.indexes[key] = entry
+	}
+	for key, at := range c.digests {
+		if !at.read.IsZero() {
+			at.read = at.read.Add(-by)
+			c.digests[key] = at
+		}
+	}
 }

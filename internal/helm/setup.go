@@ -16,6 +16,7 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	clusterv1beta1 "github.com/skerry-platform/skerry/api/helm.crossplane.io/v1beta1"
 	helmv1beta1 "github.com/skerry-platform/skerry/api/helm.m.crossplane.io/v1beta1"
@@ -49,12 +50,15 @@ func SetupWithManager(mgr ctrl.Manager, options Options) error {
 		options:  options,
 		recorder: mgr.GetEventRecorder("skerry-helm"),
 		metrics:  m,
+		tracker:  &tracker{},
+		turns:    newTurns(max(1, options.Concurrency/4)),
 	}
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("release").
 		For(&helmv1beta1.Release{}, builder.WithPredicates(specOrAnnotations())).
+		WatchesRawSource(source.Func(reconciler.turns.start)).
 		WithOptions(controllerOptions(options.Concurrency))
-	if err := addWatches(mgr, b); err != nil {
+	if err := addWatches(mgr, b, reconciler.tracker); err != nil {
 		return err
 	}
 	if err := b.Complete(reconciler); err != nil {

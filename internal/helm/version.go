@@ -43,6 +43,16 @@ func pickVersion(have []string, want, installed string) (string, bool) {
 	return best.Original(), true
 }
 
+// mayBe reports whether an installed version is one that the source may mean. Of a package with an address
+// of its own nobody knows until it is read.
+func mayBe(src chartSource, installed string) bool {
+	if src.Kind == sourceArchive {
+		return installed != ""
+	}
+	_, ok := pickVersion([]string{installed}, src.Version, installed)
+	return ok && installed != ""
+}
+
 // newestFirst sorts versions; those that are none come last, in alphabetical order.
 func newestFirst(versions []string) []string {
 	sorted := slices.Clone(versions)

@@ -6,6 +6,7 @@ package helm
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -16,9 +17,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -37,8 +40,9 @@ const (
 // annotationReleaseName is what Helm writes on each object of a release, beside the label
 // app.kubernetes.io/managed-by=Helm.
 const (
-	annotationReleaseName = "meta.helm.sh/release-name"
-	labelManagedBy        = "app.kubernetes.io/managed-by"
+	annotationReleaseName      = "meta.helm.sh/release-name"
+	annotationReleaseNamespace = "meta.helm.sh/release-namespace"
+	labelManagedBy             = "app.kubernetes.io/managed-by"
 )
 
 // addIndexes lets an object find its Releases.
@@ -79,8 +83,16 @@ func valueSources(p helmv1beta1.ReleaseParameters) []string {
 type watch struct {
 	gvk      schema.GroupVersionKind
 	selector labels.Selector
-	// key finds the Releases of an object: an index and the value in it.
-	key func(obj client.Object) (index, value string)
+	// keys find the Releases of an object.
+	keys []objectKey
+}
+
+// objectKey finds the Releases of an object: an index and the value in it, which may be empty. With part
+// true the object is one of the release's own.
+type objectKey struct {
+	index string
+	value func(obj client.Object) string
+	part  bool
 }
 
 // watchesOf lists them. Only metadata is kept in memory: a changed status is a changed
@@ -95,29 +107,29 @@ func watchesOf() ([]watch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("selecting Secrets: %w", err)
 	}
-	byAnnotation := func(obj client.Object) (string, string) {
-		return indexHelmName, obj.GetAnnotations()[annotationReleaseName]
-	}
-	byInstance := func(obj client.Object) (string, string) { return indexHelmName, obj.GetLabels()[labelInstance] }
-	byName := func(kind string) func(client.Object) (string, string) {
-		return func(obj client.Object) (string, string) { return indexValues, kind + " " + obj.GetName() }
+	parts := []objectKey{{index: indexHelmName, part: true, value: func(obj client.Object) string {
+		return obj.GetAnnotations()[annotationReleaseName]
+	}}}
+	pods := []objectKey{{index: indexHelmName, value: func(obj client.Object) string { return obj.GetLabels()[labelInstance] }}}
+	values := func(kind string) []objectKey {
+		return append(slices.Clone(parts), objectKey{index: indexValues, value: func(obj client.Object) string { return kind + " " + obj.GetName() }})
 	}
 	return []watch{
-		{appsv1.SchemeGroupVersion.WithKind("Deployment"), ofHelm, byAnnotation},
-		{appsv1.SchemeGroupVersion.WithKind("StatefulSet"), ofHelm, byAnnotation},
-		{appsv1.SchemeGroupVersion.WithKind("DaemonSet"), ofHelm, byAnnotation},
-		{batchv1.SchemeGroupVersion.WithKind("Job"), ofHelm, byAnnotation},
-		{corev1.SchemeGroupVersion.WithKind("Service"), ofHelm, byAnnotation},
-		{corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), ofHelm, byAnnotation},
-		{corev1.SchemeGroupVersion.WithKind("Pod"), labels.NewSelector().Add(*hasInstance), byInstance},
-		{corev1.SchemeGroupVersion.WithKind("Secret"), labels.NewSelector().Add(*notStorage), byName("Secret")},
-		{corev1.SchemeGroupVersion.WithKind("ConfigMap"), labels.Everything(), byName("ConfigMap")},
+		{appsv1.SchemeGroupVersion.WithKind("Deployment"), ofHelm, parts},
+		{appsv1.SchemeGroupVersion.WithKind("StatefulSet"), ofHelm, parts},
+		{appsv1.SchemeGroupVersion.WithKind("DaemonSet"), ofHelm, parts},
+		{batchv1.SchemeGroupVersion.WithKind("Job"), ofHelm, parts},
+		{corev1.SchemeGroupVersion.WithKind("Service"), ofHelm, parts},
+		{corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), ofHelm, parts},
+		{corev1.SchemeGroupVersion.WithKind("Pod"), labels.NewSelector().Add(*hasInstance), pods},
+		{corev1.SchemeGroupVersion.WithKind("Secret"), labels.NewSelector().Add(*notStorage), values("Secret")},
+		{corev1.SchemeGroupVersion.WithKind("ConfigMap"), labels.Everything(), values("ConfigMap")},
 	}, nil
 }
 
 // addWatches gives the controller a cache of its own, because the selectors would be in the
 // way of others in the manager's.
-func addWatches(mgr manager.Manager, b *builder.Builder) error {
+func addWatches(mgr manager.Manager, b *builder.Builder, t *tracker) error {
 	watches, err := watchesOf()
 	if err != nil {
 		return err
@@ -142,7 +154,9 @@ func addWatches(mgr manager.Manager, b *builder.Builder) error {
 		return fmt.Errorf("adding the watches of Releases: %w", err)
 	}
 	for i, w := range watches {
-		b.WatchesRawSource(source.Kind(c, objects[i], handler.EnqueueRequestsFromMapFunc(releasesOf(mgr.GetClient(), w.key))))
+		for _, key := range w.keys {
+			b.WatchesRawSource(source.Kind(c, objects[i], enqueue(releasesOf(mgr.GetClient(), key), t, key.part)))
+		}
 	}
 	return nil
 }
@@ -169,16 +183,38 @@ func stripMetadata(in any) (any, error) {
 	return obj, nil
 }
 
+// enqueue asks for the Releases of an object, and notes when one of a release's own objects was changed
+// or deleted by whomever. A new one is no change: Helm has just made it.
+func enqueue(releases handler.MapFunc, t *tracker, part bool) handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	add := func(ctx context.Context, obj client.Object, q queue, changed bool) {
+		for _, req := range releases(ctx, obj) {
+			if part && changed {
+				t.mark(req.NamespacedName)
+			}
+			q.Add(req)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { add(ctx, e.Object, q, false) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			// Kinds without a generation have no status worth speaking of either.
+			add(ctx, e.ObjectNew, q, e.ObjectNew.GetGeneration() == 0 || e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration())
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { add(ctx, e.Object, q, true) },
+	}
+}
+
 // releasesOf maps an object to the Releases of its namespace that its key leads to.
-func releasesOf(reader client.Reader, key func(client.Object) (string, string)) handler.MapFunc {
+func releasesOf(reader client.Reader, key objectKey) handler.MapFunc {
 	return func(ctx context.Context, obj client.Object) []reconcile.Request {
-		index, value := key(obj)
+		value := key.value(obj)
 		if value == "" {
 			return nil
 		}
 		var releases helmv1beta1.ReleaseList
 		err := reader.List(ctx, &releases, client.InNamespace(obj.GetNamespace()),
-			client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector(index, value)})
+			client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector(key.index, value)})
 		if err != nil {
 			log.FromContext(ctx).Error(err, "finding the Releases of an object", "namespace", obj.GetNamespace(), "name", obj.GetName())
 			return nil

@@ -6,9 +6,11 @@ package helm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"helm.sh/helm/v4/pkg/release/common"
+	releasev1 "helm.sh/helm/v4/pkg/release/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -84,8 +86,27 @@ func notOurs(obj runtime.Object) error {
 	return fmt.Errorf("%T %s is there", obj, accessor.GetName())
 }
 
-// setState rewrites the state of Helm's last record, as a crash would leave it.
-func (w *world) setState(name string, state common.Status) {
+// told waits until there are events about a Release with all the reasons.
+func (w *world) told(name string, reasons ...string) {
+	w.t.Helper()
+	testenv.Eventually(w.t, func(ctx context.Context) error {
+		events := &corev1.EventList{}
+		if err := w.Client.List(ctx, events, client.InNamespace(w.ns), client.MatchingFields{"involvedObject.name": name}); err != nil {
+			return err
+		}
+		missing := slices.Clone(reasons)
+		for i := range events.Items {
+			missing = slices.DeleteFunc(missing, func(reason string) bool { return reason == events.Items[i].Reason })
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("there is no event %v", missing)
+		}
+		return nil
+	})
+}
+
+// job is how the engine sees a Helm release, as an administrator.
+func (w *world) job(name string) *job {
 	w.t.Helper()
 	c, err := newDirectClient(w.Config)
 	if err != nil {
@@ -99,12 +120,29 @@ func (w *world) setState(name string, state common.Status) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	last, err := (&job{cfg: cfg, name: name}).last()
+	return &job{cfg: cfg, name: name}
+}
+
+// records are Helm's, oldest first.
+func (w *world) records(name string) []*releasev1.Release {
+	w.t.Helper()
+	releases, err := history(w.job(name).cfg, name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return releases
+}
+
+// setState rewrites the state of Helm's last record, as a crash would leave it.
+func (w *world) setState(name string, state common.Status) {
+	w.t.Helper()
+	j := w.job(name)
+	last, err := j.last()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	last.Info.Status = state
-	if err := cfg.Releases.Update(last); err != nil {
+	if err := j.cfg.Releases.Update(last); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -43,13 +45,35 @@ type world struct {
 	stop   context.CancelFunc
 	ended  chan error
 	config Options
+	logs   *lines // what the engine logged
+}
+
+// lines collects log lines.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) logger() logr.Logger {
+	return funcr.NewJSON(func(line string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.text.WriteString(line + "\n")
+	}, funcr.Options{})
+}
+
+// String is all that was logged.
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // newWorld starts the engine with the given catalog, or the built-in one.
 func newWorld(t testing.TB, options Options) *world {
 	t.Helper()
 	env := testenv.Start(t, testenv.WithScheme(helmv1beta1.AddToScheme, clusterv1beta1.AddToScheme))
-	w := &world{Env: env, t: t, vc: env.Namespace(t), config: options}
+	w := &world{Env: env, t: t, vc: env.Namespace(t), config: options, logs: &lines{}}
 	w.ns = platformv1alpha1.HostNamespace(w.vc, "default")
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns, Labels: map[string]string{
 		platformv1alpha1.LabelVirtualCluster:   w.vc,
@@ -85,7 +109,7 @@ func (w *world) start() {
 	mgr, err := ctrl.NewManager(w.Config, ctrl.Options{
 		Scheme:  w.Scheme,
 		Metrics: metricsserver.Options{BindAddress: "0"},
-		Logger:  logr.Discard(),
+		Logger:  w.logs.logger(),
 	})
 	if err != nil {
 		w.t.Fatal(err)

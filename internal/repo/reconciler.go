@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,24 +117,18 @@ func (r *reconciler) ensure(ctx context.Context, obj *platformv1alpha1.Repositor
 	return r.fill(ctx, obj, remote)
 }
 
-// fill commits the platform's files, and sets the revision and the condition Synced.
+// fill commits the platform's files, and sets the revision and the condition Synced. It fetches as
+// little as it can: nothing when the branch is where it was and the files are the same.
 func (r *reconciler) fill(ctx context.Context, obj *platformv1alpha1.Repository, remote Remote) error {
-	w, err := fetchWorktree(ctx, remote)
+	w, err := openWorktree(ctx, remote)
 	if err != nil {
 		return err
 	}
-	written, err := w.writtenFiles()
-	if err != nil {
-		return err
+	defer w.close()
+	if isFilled(obj, w.head.String()) {
+		return nil
 	}
-	paths := make([]string, 0, len(written)+len(obj.Spec.Files))
-	for file := range written {
-		paths = append(paths, file)
-	}
-	for file := range obj.Spec.Files {
-		paths = append(paths, file)
-	}
-	current, err := w.currentFiles(paths...)
+	written, current, err := r.read(ctx, w, obj)
 	if err != nil {
 		return err
 	}
@@ -158,6 +153,32 @@ func (r *reconciler) fill(ctx context.Context, obj *platformv1alpha1.Repository,
 	obj.Status.Written = hashes(p.written)
 	synced(obj, p)
 	return nil
+}
+
+// isFilled reports whether this spec was brought to that head already.
+func isFilled(obj *platformv1alpha1.Repository, head string) bool {
+	c := status.Get(obj.Status.Conditions, platformv1alpha1.ConditionSynced)
+	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == obj.Generation && obj.Status.Revision == head
+}
+
+// read brings the files that the decision is about: those that the platform wrote last, and what is in
+// the branch now at their paths and at those that it wants to write.
+func (r *reconciler) read(ctx context.Context, w *worktree, obj *platformv1alpha1.Repository) (written, current map[string]string, err error) {
+	if err := w.fetchWritten(ctx); err != nil {
+		return nil, nil, err
+	}
+	if written, err = w.writtenFiles(); err != nil {
+		return nil, nil, err
+	}
+	if len(written) == 0 && len(obj.Spec.Files) == 0 {
+		return written, nil, nil
+	}
+	if err := w.fetchBranch(ctx); err != nil {
+		return nil, nil, err
+	}
+	paths := slices.Concat(slices.Collect(maps.Keys(written)), slices.Collect(maps.Keys(obj.Spec.Files)))
+	current, err = w.currentFiles(paths...)
+	return written, current, err
 }
 
 func (r *reconciler) addTemplate(obj *platformv1alpha1.Repository, p *plan) error {

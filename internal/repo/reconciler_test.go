@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-logr/logr/testr"
@@ -43,6 +44,8 @@ type platform struct {
 	env        *testenv.Env
 	ns, argoNS string
 	git        string
+	// sent counts the bytes that Git clients were sent for fetches.
+	sent atomic.Int64
 }
 
 func newPlatform(t *testing.T) *platform {
@@ -61,7 +64,7 @@ func newPlatform(t *testing.T) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.git = "http://" + l.Addr().String()
+	p.git = p.count(t, "http://"+l.Addr().String())
 	served := make(chan error, 2)
 	go func() {
 		served <- gitserver.Run(ctx, gitserver.Options{Listener: l, DataDir: t.TempDir(), CredentialsDir: secrets, Log: testr.New(t)})

@@ -7,14 +7,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
+	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/http"
-	"github.com/go-git/go-git/v5/storage/memory"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // writtenRef points at a commit whose tree is exactly what the platform wrote last: the
@@ -27,12 +30,19 @@ const (
 	authorEmail = "skerry@platform.skerry.dev"
 )
 
+// objectCache is how much of a clone is kept in memory.
+const objectCache = 4 * cache.MiByte
+
 // errOutrun: somebody pushed between our fetch and our push. Start again.
 var errOutrun = errors.New("somebody else pushed at the same time")
 
-// worktree is the newest commit of a branch, in memory.
+// worktree is a branch and the platform's base, as far as they were fetched: into a folder of their own,
+// because the branch of a source repository may be larger than memory.
 type worktree struct {
 	repo   *git.Repository
+	remote *git.Remote
+	url    string
+	dir    string
 	auth   *http.BasicAuth
 	branch plumbing.ReferenceName
 	// head is zero in an empty repository.
@@ -43,47 +53,80 @@ type worktree struct {
 	writtenHead plumbing.Hash
 }
 
-// fetchWorktree reads the newest commit of the remote's branch and the platform's base.
-func fetchWorktree(ctx context.Context, r Remote) (*worktree, error) {
-	repo, err := git.Init(memory.NewStorage(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("preparing a clone: %w", err)
-	}
+// openWorktree asks the remote where its branch and the platform's base are. Nothing is fetched yet. close
+// removes what is fetched later.
+func openWorktree(ctx context.Context, r Remote) (*worktree, error) {
 	w := &worktree{
-		repo: repo, branch: plumbing.NewBranchReferenceName(r.Branch),
+		url: r.CloneURL, branch: plumbing.NewBranchReferenceName(r.Branch),
 		auth: &http.BasicAuth{Username: r.Write.Username, Password: r.Write.Password},
 	}
-	remote, err := repo.CreateRemote(&config.RemoteConfig{Name: git.DefaultRemoteName, URLs: []string{r.CloneURL}})
-	if err != nil {
+	if err := w.init(); err != nil {
+		w.close()
 		return nil, fmt.Errorf("preparing a clone of %s: %w", r.CloneURL, err)
 	}
-	refs, err := remote.ListContext(ctx, &git.ListOptions{Auth: w.auth})
+	refs, err := w.remote.ListContext(ctx, &git.ListOptions{Auth: w.auth})
 	if err != nil && !errors.Is(err, transport.ErrEmptyRemoteRepository) {
+		w.close()
 		return nil, fmt.Errorf("reading %s: %w", r.CloneURL, err)
 	}
-	var specs []config.RefSpec
 	for _, ref := range refs {
 		switch ref.Name() {
 		case w.branch:
 			w.head = ref.Hash()
 		case writtenRef:
 			w.writtenHead = ref.Hash()
-		default:
-			continue
 		}
-		specs = append(specs, config.RefSpec("+"+ref.Name()+":"+ref.Name()))
 	}
-	if len(specs) == 0 {
-		return w, nil
+	return w, nil
+}
+
+// init makes the folder and an empty clone in it.
+func (w *worktree) init() (err error) {
+	if w.dir, err = os.MkdirTemp("", "skerry-repository-*"); err != nil {
+		return err
 	}
-	err = remote.FetchContext(ctx, &git.FetchOptions{Auth: w.auth, RefSpecs: specs, Depth: 1, Tags: git.NoTags})
+	w.repo, err = git.Init(filesystem.NewStorage(osfs.New(w.dir), cache.NewObjectLRU(objectCache)), nil)
 	if err != nil {
-		return nil, fmt.Errorf("fetching %s: %w", r.CloneURL, err)
+		return err
 	}
-	if w.tree, err = w.treeOf(w.head); err == nil {
-		w.written, err = w.treeOf(w.writtenHead)
+	w.remote, err = w.repo.CreateRemote(&config.RemoteConfig{Name: git.DefaultRemoteName, URLs: []string{w.url}})
+	return err
+}
+
+func (w *worktree) close() {
+	if w.dir != "" {
+		_ = os.RemoveAll(w.dir) // what is left is removed with the Pod
 	}
-	return w, err
+}
+
+// fetchBranch brings the newest commit of the branch.
+func (w *worktree) fetchBranch(ctx context.Context) (err error) {
+	if err := w.fetch(ctx, w.branch, w.head); err != nil {
+		return err
+	}
+	w.tree, err = w.treeOf(w.head)
+	return err
+}
+
+// fetchWritten brings what the platform wrote last.
+func (w *worktree) fetchWritten(ctx context.Context) (err error) {
+	if err := w.fetch(ctx, writtenRef, w.writtenHead); err != nil {
+		return err
+	}
+	w.written, err = w.treeOf(w.writtenHead)
+	return err
+}
+
+func (w *worktree) fetch(ctx context.Context, ref plumbing.ReferenceName, hash plumbing.Hash) error {
+	if hash.IsZero() {
+		return nil
+	}
+	spec := config.RefSpec("+" + ref + ":" + ref)
+	err := w.remote.FetchContext(ctx, &git.FetchOptions{Auth: w.auth, RefSpecs: []config.RefSpec{spec}, Depth: 1, Tags: git.NoTags})
+	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
+		return fmt.Errorf("fetching %s: %w", w.url, err)
+	}
+	return nil
 }
 
 func (w *worktree) treeOf(commit plumbing.Hash) (*object.Tree, error) {

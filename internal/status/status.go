@@ -8,6 +8,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -22,7 +23,7 @@ const mostMessage = 32768
 // LastTransitionTime moves only when the status does.
 func Set(conds *[]metav1.Condition, generation int64, typ string, s metav1.ConditionStatus, reason, message string) bool {
 	if len(message) > mostMessage {
-		message = message[:mostMessage]
+		message = strings.ToValidUTF8(message[:mostMessage], "")
 	}
 	return meta.SetStatusCondition(conds, metav1.Condition{
 		Type: typ, Status: s, Reason: reason, Message: message, ObservedGeneration: generation,

@@ -219,6 +219,9 @@ type SyncOperation struct {
 	// SyncOptions as in SyncPolicy, for this operation.
 	// +optional
 	SyncOptions []string `json:"syncOptions,omitempty"`
+	// Resources names the only objects to apply. Not served by the built-in engine.
+	// +optional
+	Resources []apiextensionsv1.JSON `json:"resources,omitempty"`
 }
 
 // OperationInitiator is who asked.

@@ -4,6 +4,7 @@
 package v1alpha1
 
 import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -34,6 +35,12 @@ type AppProjectSpec struct {
 	// NamespaceResourceBlacklist takes namespaced kinds out.
 	// +optional
 	NamespaceResourceBlacklist []GroupKind `json:"namespaceResourceBlacklist,omitempty"`
+	// SyncWindows and SignatureKeys are Argo CD's; the built-in engine delivers nothing of a project that
+	// restricts by them.
+	// +optional
+	SyncWindows []apiextensionsv1.JSON `json:"syncWindows,omitempty"`
+	// +optional
+	SignatureKeys []apiextensionsv1.JSON `json:"signatureKeys,omitempty"`
 }
 
 // GroupKind matches kinds; either part may hold the wildcard *.

@@ -57,3 +57,25 @@ nodeSelector: {{ toYaml . | nindent 2 }}
 tolerations: {{ toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{- /* What all Pods of the platform have in common; "." is the chart's. */}}
+{{- define "skerry.pod" -}}
+enableServiceLinks: false
+securityContext: {{ include "skerry.podSecurity" . | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- /* Members of one workload on different nodes, where there are some; "." is its name. */}}
+{{- define "skerry.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {app.kubernetes.io/name: {{ . }}}
+{{- end }}

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/cgi"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -25,7 +27,9 @@ func (s *Server) gitInfoRefs(w http.ResponseWriter, r *http.Request) {
 	case serviceUpload:
 		s.serveGit(w, r, accessRead, "info/refs")
 	case serviceReceive:
-		s.serveGit(w, r, accessWrite, "info/refs")
+		if id, _, ok := s.authorize(w, r, accessWrite); ok && s.hasRoom(w, r, id) {
+			s.backendServe(w, r, id, "info/refs")
+		}
 	default:
 		http.Error(w, "this server speaks Git's smart protocol only; use Git 1.6.6 or newer", http.StatusForbidden)
 	}
@@ -43,6 +47,9 @@ func (s *Server) gitReceivePack(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.locks.lock(id.String())()
+	if !s.hasRoom(w, r, id) {
+		return
+	}
 	before, err := s.references(r.Context(), id)
 	if err != nil {
 		s.fail(w, r, err)
@@ -64,6 +71,43 @@ func (s *Server) gitReceivePack(w http.ResponseWriter, r *http.Request) {
 		s.opts.Log.Info("received a push", "repository", id.String(), "ref", change.ref, "before", change.before, "after", change.after)
 		s.sender.send(s.pushEvent(ctx, id, meta, change, pusher))
 	}
+}
+
+// hasRoom reports whether a repository may grow, and answers the request itself when it may not.
+func (s *Server) hasRoom(w http.ResponseWriter, r *http.Request, id repoID) bool {
+	size, err := diskSize(s.dir(id))
+	switch {
+	case err != nil:
+		s.fail(w, r, fmt.Errorf("measuring %s: %w", id, err))
+	case size >= s.opts.MaxRepositoryBytes:
+		s.opts.Log.Info("refused a push: the repository is full", "repository", id.String(), "bytes", size)
+		http.Error(w, fmt.Sprintf("the repository %s is full: it takes %d MiB of the %d MiB that it may have; make its history smaller and ask the platform's administrator to collect the garbage",
+			id, size>>20, s.opts.MaxRepositoryBytes>>20), http.StatusInsufficientStorage)
+	default:
+		return true
+	}
+	return false
+}
+
+// diskSize adds up a folder's files, in bytes. What goes away meanwhile counts as nothing.
+func diskSize(dir string) (size int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			size += info.Size()
+		}
+		return err
+	})
+	return size, err
 }
 
 func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, need access, endpoint string) {

@@ -26,6 +26,7 @@ import (
 
 const (
 	defaultMaxPush   = 256 << 20
+	defaultMaxSize   = 1 << 30
 	defaultMaxGit    = 32
 	shutdownGrace    = 10 * time.Second
 	readHeaderLimit  = 10 * time.Second
@@ -58,6 +59,9 @@ type Options struct {
 	PublicURL string
 	// MaxPushBytes is the largest pack that a push may send. Default 256 MiB.
 	MaxPushBytes int64
+	// MaxRepositoryBytes is the size on disk at which a repository takes no more pushes: the volume is
+	// everybody's. Default 1 GiB.
+	MaxRepositoryBytes int64
 	// Log receives one line per push, creation and deletion.
 	Log logr.Logger
 }
@@ -76,6 +80,9 @@ type Server struct {
 func New(opts Options) (*Server, error) {
 	if opts.MaxPushBytes == 0 {
 		opts.MaxPushBytes = defaultMaxPush
+	}
+	if opts.MaxRepositoryBytes == 0 {
+		opts.MaxRepositoryBytes = defaultMaxSize
 	}
 	git, err := exec.LookPath("git")
 	if err != nil {
