@@ -68,7 +68,7 @@ func repositoriesStage(o observed) stage {
 		if r == nil {
 			return working(typ, "waiting for the Repository objects to be made")
 		}
-		if status.IsTrue(r.Status.Conditions, v1alpha1.ConditionReady) {
+		if repositoryReady(r) {
 			continue
 		}
 		problem := deepest(r.Status.Conditions)
@@ -122,24 +122,17 @@ func deliveredStage(claim *v1alpha1.ApplicationClaim, o observed) stage {
 		}
 	}
 	if len(problems) > 0 {
-		return failed(typ, "%s: %s; correct it in %s and push", name, strings.Join(problems, "; "), repositoryURL(o))
+		return failed(typ, "%s: %s; %s", name, strings.Join(problems, "; "), deliveryWayOut(claim, o))
 	}
 	if op := d.Status.OperationState; op != nil && op.Message != "" {
 		switch op.Phase {
 		case argov1alpha1.OperationFailed, argov1alpha1.OperationError:
-			return failed(typ, "%s: %s; correct it in %s and push", name, op.Message, repositoryURL(o))
+			return failed(typ, "%s: %s; %s", name, op.Message, deliveryWayOut(claim, o))
 		case argov1alpha1.OperationRunning:
 			return working(typ, "%s: %s", name, op.Message)
 		}
 	}
 	return working(typ, "%s: waiting for the first delivery of %s", name, repositoryURL(o))
-}
-
-func repositoryURL(o observed) string {
-	if o.gitops == nil {
-		return "the GitOps repository"
-	}
-	return cmp.Or(o.gitops.Status.URL, o.gitops.Status.CloneURL, o.gitops.Spec.Name)
 }
 
 func healthyStage(claim *v1alpha1.ApplicationClaim, o observed) stage {

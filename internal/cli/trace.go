@@ -22,6 +22,7 @@ type node struct {
 	State state  `json:"state"`
 	// Message says why State is not ok.
 	Message  string  `json:"message,omitempty"`
+	silent   string  // what does not answer
 	Children []*node `json:"children,omitempty"`
 }
 
@@ -113,6 +114,8 @@ func wayOut(n *node, application string) string {
 	switch {
 	case n.State == stateWorking:
 		return "it is under way; look closer with: " + see("describe "+object)
+	case n.silent != "":
+		return fmt.Sprintf("it goes on by itself when %s answers; is the platform at work? skerry kubectl -n skerry-system get pods", n.silent)
 	case n.Kind == "Pod" && strings.Contains(n.Message, "ImagePull"), n.Kind == "Pod" && strings.Contains(n.Message, "InvalidImageName"):
 		return "the image cannot be had: " + gitops
 	case n.Kind == "Pod" && strings.Contains(n.Message, "ends again and again"):
