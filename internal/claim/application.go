@@ -109,6 +109,11 @@ func (r *applicationReconciler) ensure(ctx context.Context, claim *v1alpha1.Appl
 	if err := o.taken(claim); err != nil {
 		return observed{}, err
 	}
+	if o.environment != nil && !made(o.environment, claim) {
+		if err := request.CheckJoin(claim.Spec, o.environment); err != nil {
+			return observed{}, err
+		}
+	}
 	if err := addFinalizer(ctx, r.client, claim); err != nil {
 		return o, err
 	}

@@ -65,7 +65,7 @@ func TestPlanApplication(t *testing.T) {
 		}, facts{joins: true, repoURL: delivered.repoURL, registered: true}},
 		"all-fields": {func(c *v1alpha1.ApplicationClaim) {
 			c.Spec.Language, c.Spec.Framework, c.Spec.Image = "python", "fastapi", "registry.example.com:5000/customer@sha256:0123"
-			c.Spec.ExposeAPI = true
+			c.Spec.ExposeAPI, c.Spec.Size = true, "large"
 			c.Spec.DeletionPolicy = v1alpha1.DeletionDelete
 			c.Spec.Repository = &v1alpha1.RepositoryRequest{Provider: "local", Owner: "shop", Visibility: "public"}
 			c.Spec.Services = []v1alpha1.ServiceRequest{

@@ -174,7 +174,11 @@ func differences(asked, is runtime.Object) ([]string, error) {
 	var out []string
 	for k, v := range wantSpec {
 		if fmt.Sprint(v) != fmt.Sprint(haveSpec[k]) {
-			out = append(out, fmt.Sprintf("%s is %v, not %v", k, haveSpec[k], v))
+			is, set := haveSpec[k]
+			if !set {
+				is = "unset"
+			}
+			out = append(out, fmt.Sprintf("%s is %v, not %v", k, is, v))
 		}
 	}
 	slices.Sort(out)

@@ -124,7 +124,7 @@ func (o *createOptions) claims() ([]client.Object, error) {
 		ObjectMeta: metav1.ObjectMeta{Name: o.name, Namespace: o.namespace},
 		Spec: v1alpha1.ApplicationClaimSpec{
 			Name: o.name, Language: o.language, Framework: o.framework, Database: o.database, Cache: o.cache,
-			Image: o.image, TargetVCluster: o.targetVCluster, ExposeAPI: o.exposeAPI,
+			Image: o.image, TargetVCluster: o.targetVCluster, Size: o.size, ExposeAPI: o.exposeAPI,
 		},
 	}
 	if o.deleteRepos {
@@ -133,24 +133,7 @@ func (o *createOptions) claims() ([]client.Object, error) {
 	if err := checked(request.Check(claim.Spec)); err != nil {
 		return nil, err
 	}
-	if o.size == "" {
-		return []client.Object{claim}, nil
-	}
-	if problem := request.CheckSize(o.size); problem != "" {
-		return nil, usage("--size: %s", problem)
-	}
-	return []client.Object{o.environment(claim), claim}, nil
-}
-
-// environment is the claim's environment with a size of its own. The operator would make the same
-// one without.
-func (o *createOptions) environment(claim *v1alpha1.ApplicationClaim) *v1alpha1.VClusterEnvironmentClaim {
-	target := request.Target(claim.Spec)
-	return &v1alpha1.VClusterEnvironmentClaim{
-		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "VClusterEnvironmentClaim"},
-		ObjectMeta: metav1.ObjectMeta{Name: target, Namespace: o.namespace},
-		Spec:       v1alpha1.VClusterEnvironmentClaimSpec{Name: target, Size: o.size},
-	}
+	return []client.Object{claim}, nil
 }
 
 // checked turns what is wrong with a request into words about flags.
@@ -161,7 +144,7 @@ func checked(err error) error {
 	}
 	flags := map[string]string{
 		"spec.name": "NAME", "spec.language": "--language", "spec.framework": "--framework", "spec.database": "--database",
-		"spec.cache": "--cache", "spec.image": "--image", "spec.targetVCluster": "--target-vcluster",
+		"spec.cache": "--cache", "spec.image": "--image", "spec.targetVCluster": "--target-vcluster", "spec.size": "--size",
 	}
 	lines := make([]string, 0, len(bad.Problems))
 	for _, p := range bad.Problems {
@@ -175,11 +158,11 @@ func (o *createOptions) create(ctx context.Context, h *host, c client.Object) er
 	if c.GetNamespace() == "" {
 		c.SetNamespace(h.namespace)
 	}
-	if env, ok := c.(*v1alpha1.VClusterEnvironmentClaim); ok && o.file == "" {
-		env.Labels = map[string]string{v1alpha1.LabelClaim: request.Label(env.Namespace, o.name)}
-	}
 	asked, kind := c.DeepCopyObject(), c.GetObjectKind().GroupVersionKind().Kind
-	if _, ok := c.(*v1alpha1.ApplicationClaim); ok {
+	if claim, ok := c.(*v1alpha1.ApplicationClaim); ok {
+		if err := o.joins(ctx, h, claim); err != nil {
+			return err
+		}
 		annotations := map[string]string{request.AnnotationRequestedAt: time.Now().UTC().Format(time.RFC3339Nano)}
 		for k, v := range c.GetAnnotations() {
 			annotations[k] = v
@@ -197,6 +180,22 @@ func (o *createOptions) create(ctx context.Context, h *host, c client.Object) er
 		return usage("%s", refusal(err))
 	}
 	return fmt.Errorf("creating %s %s: %w", kind, c.GetName(), explain(err, client.ObjectKeyFromObject(c)))
+}
+
+// joins refuses a size for an environment that is there already and was not made for the claim, as the operator
+// would. What may not be read here is left to it.
+func (o *createOptions) joins(ctx context.Context, h *host, claim *v1alpha1.ApplicationClaim) error {
+	var list v1alpha1.VClusterEnvironmentClaimList
+	if claim.Spec.Size == "" || h.client.List(ctx, &list, client.InNamespace(claim.Namespace)) != nil {
+		return nil
+	}
+	for i := range list.Items {
+		env := &list.Items[i]
+		if env.Spec.Name == request.Target(claim.Spec) && env.Labels[v1alpha1.LabelClaim] != request.Label(claim.Namespace, claim.Name) {
+			return checked(request.CheckJoin(claim.Spec, env))
+		}
+	}
+	return nil
 }
 
 // refusal is the API server's reason without the name of the kind and the object.

@@ -134,6 +134,7 @@ func Check(spec v1alpha1.ApplicationClaimSpec) error {
 	if spec.TargetVCluster != "" {
 		c.add("spec.targetVCluster", CheckName(spec.TargetVCluster))
 	}
+	c.size(spec)
 	if spec.AppContainer != "" && spec.AppContainer != spec.Name {
 		c.add("spec.appContainer", "this version gives every application repositories of its own; leave the field out")
 	}
@@ -153,6 +154,28 @@ func (c *checker) add(field, message string) {
 	if message != "" {
 		c.problems = append(c.problems, Problem{Field: field, Message: message})
 	}
+}
+
+func (c *checker) size(spec v1alpha1.ApplicationClaimSpec) {
+	switch {
+	case spec.Size == "":
+	case Target(spec) != spec.Name:
+		c.add("spec.size", fmt.Sprintf("environment %s has a size of its own; leave the field out, and set it in VClusterEnvironmentClaim %s instead",
+			spec.TargetVCluster, spec.TargetVCluster))
+	default:
+		c.add("spec.size", CheckSize(spec.Size))
+	}
+}
+
+// CheckJoin returns an *Error when the claim asks for another size than that of an environment
+// which is there and was not made for it: that one is never rewritten.
+func CheckJoin(spec v1alpha1.ApplicationClaimSpec, env *v1alpha1.VClusterEnvironmentClaim) error {
+	if spec.Size == "" || spec.Size == env.Spec.Size {
+		return nil
+	}
+	return &Error{Problems: []Problem{{Field: "spec.size", Message: fmt.Sprintf(
+		"environment %s is there and its size is %s, not %s; leave the field out, or resize it: skerry kubectl -n %s edit vclusterenvironmentclaim %s",
+		env.Spec.Name, env.Spec.Size, spec.Size, env.Namespace, env.Name)}}}
 }
 
 func (c *checker) language(spec v1alpha1.ApplicationClaimSpec) {

@@ -48,6 +48,11 @@ func TestCheck(t *testing.T) {
 		"a service with no type": {change: func(s *spec) {
 			s.Services = []v1alpha1.ServiceRequest{{Name: "queue"}}
 		}, field: "spec.services[0].type", wants: "ComponentDefinition"},
+		"a size of its own":        {change: func(s *spec) { s.Size = "large" }},
+		"its own name as target":   {change: func(s *spec) { s.Size, s.TargetVCluster = "large", s.Name }},
+		"a size that there is not": {change: func(s *spec) { s.Size = "xl" }, field: "spec.size", wants: `did you mean "xlarge"`},
+		"a size for another's environment": {change: func(s *spec) { s.Size, s.TargetVCluster = "large", "shop" }, field: "spec.size",
+			wants: "set it in VClusterEnvironmentClaim shop"},
 		"an image with a space": {change: func(s *spec) { s.Image = "my image" }, field: "spec.image", wants: "not an image name"},
 	}
 	for name, c := range cases {
