@@ -136,7 +136,7 @@ changed; 3 not done in time; 130 interrupted. kubectl commands end with kubectl'
 	root.AddGroup(&cobra.Group{ID: "applications", Title: "Applications:"}, &cobra.Group{ID: "inside", Title: "Looking inside:"},
 		&cobra.Group{ID: "platform", Title: "The platform:"})
 	root.AddCommand(
-		grouped("applications", c.createCommand(), c.getCommand(), c.deleteCommand(), c.timingCommand(), c.repoCommand(), c.gitCredentialCommand())...)
+		grouped("applications", c.createCommand(), c.waitCommand(), c.getCommand(), c.deleteCommand(), c.timingCommand(), c.repoCommand(), c.gitCredentialCommand())...)
 	root.AddCommand(grouped("inside", c.connectCommand(), c.traceCommand(), c.verifyCommand(), c.kubectlCommand())...)
 	root.AddCommand(grouped("platform", c.upCommand(), c.downCommand(), c.statusCommand(), c.imagesCommand(), c.installCommand(), c.uninstallCommand())...)
 	root.AddCommand(c.versionCommand())
@@ -160,6 +160,14 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+// noArgs is cobra.NoArgs with an exit code and words for people.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%q is not expected: %s", args[0], cmd.UseLine())
+	}
+	return nil
+}
+
 func atMostOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 {
@@ -173,7 +181,7 @@ func (c *common) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return c.print(map[string]string{"version": version.Version}, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, "skerry", version.Version)

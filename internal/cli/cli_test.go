@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
@@ -48,7 +49,7 @@ func TestChartValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := installOptions{common: &common{}, values: []string{file}, set: []string{"pool.replicas=3", "image.tag=next", "a.b=true"}}
-	got, err := o.chartValues()
+	got, err := o.chartValues(nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +64,60 @@ func TestChartValues(t *testing.T) {
 		t.Error(diff)
 	}
 	o.set = []string{"nonsense"}
-	if _, err := o.chartValues(); err == nil {
+	if _, err := o.chartValues(nil, false); err == nil {
 		t.Error("--set without = is accepted")
+	}
+}
+
+// What was given before stays, but for the images, which are of this version; what is given now wins.
+func TestChartValuesOfAnEarlierInstallation(t *testing.T) {
+	earlier := func() map[string]any {
+		return map[string]any{
+			"local": true, "build": "0123", "image": map[string]any{"repository": "registry.example.com/skerry", "tag": "0.0.1"},
+			"catalog": map[string]any{"demoImage": "skerry.dev/demo:0.0.1"}, "pool": map[string]any{"replicas": 2, "memory": "1Gi"},
+		}
+	}
+	o := installOptions{common: &common{}, set: []string{"pool.replicas=3"}}
+	got, err := o.chartValues(earlier(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"local": true, "build": "0123", "image": map[string]any{"repository": "registry.example.com/skerry", "tag": version.Version},
+		"gitServer": map[string]any{"image": map[string]any{"tag": version.Version}},
+		"catalog":   map[string]any{"demoImage": "skerry.dev/demo:" + version.Version}, "pool": map[string]any{"replicas": float64(3), "memory": "1Gi"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	moved := earlier()
+	moved["catalog"] = map[string]any{"demoImage": "registry.example.com:5000/demo:0.0.1"}
+	if got, err = o.chartValues(moved, false); err != nil || got["catalog"].(map[string]any)["demoImage"] != "registry.example.com:5000/demo:"+version.Version {
+		t.Errorf("the demo image in a registry of the person's own: %v, %v", got["catalog"], err)
+	}
+	own := earlier()
+	own["catalog"] = map[string]any{"demoImage": "registry.example.com/demo:7"}
+	if got, err = o.chartValues(own, false); err != nil || got["catalog"].(map[string]any)["demoImage"] != "registry.example.com/demo:7" {
+		t.Errorf("a demo image of the person's own: %v, %v", got["catalog"], err)
+	}
+	o.set = []string{"local=false"}
+	if got, err = o.chartValues(nil, true); err != nil || got["local"] != false {
+		t.Errorf("local that a person sets: %v, %v", got["local"], err)
+	}
+}
+
+// A cluster of `skerry up` is known by its authority, whatever its address is called.
+func TestIsLocal(t *testing.T) {
+	root := t.TempDir()
+	cluster := &clientcmdapi.Cluster{Server: "https://10.0.0.1:6443", CertificateAuthorityData: []byte("ca")}
+	if err := writeContext(filepath.Join(root, "skerry", "kubeconfig"), "local", cluster, credential{}); err != nil {
+		t.Fatal(err)
+	}
+	config := func(ca string) *rest.Config {
+		return &rest.Config{Host: "https://localhost:6443", TLSClientConfig: rest.TLSClientConfig{CAData: []byte(ca)}}
+	}
+	if !isLocal(config("ca"), root) || isLocal(config("another"), root) || isLocal(config(""), root) || isLocal(config("ca"), t.TempDir()) {
+		t.Error("the local platform is not told from another cluster")
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -35,7 +34,7 @@ type createOptions struct {
 	exposeAPI      bool
 	deleteRepos    bool
 	file           string
-	dryRun         bool
+	dryRun         string
 	wait           bool
 	timeout        time.Duration
 }
@@ -59,38 +58,51 @@ func (c *common) createCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.language, "language", "", "of the source template: "+strings.Join(request.Languages(), ", "))
 	f.StringVar(&o.framework, "framework", "", "of the source template (default: the language's)")
-	f.StringVar(&o.database, "database", "none", strings.Join(request.Databases(), ", "))
-	f.StringVar(&o.cache, "cache", "none", strings.Join(request.Caches(), ", "))
+	f.StringVar(&o.database, "database", "", strings.Join(request.Databases(), ", ")+" (default none)")
+	f.StringVar(&o.cache, "cache", "", strings.Join(request.Caches(), ", ")+" (default none)")
 	f.StringVar(&o.image, "image", "", "to run (default: the platform's demo application)")
 	f.StringVar(&o.targetVCluster, "target-vcluster", "", "virtual cluster to run in (default: one of its own)")
 	f.StringVar(&o.size, "size", "", "of the environment: "+strings.Join(request.Sizes(), ", ")+" (default medium)")
 	f.BoolVar(&o.exposeAPI, "expose", false, "give the application a route from outside")
 	f.BoolVar(&o.deleteRepos, "delete-repositories", false, "delete the repositories with the application (default: they stay)")
 	f.StringVarP(&o.file, "file", "f", "", "claims to create, as YAML; - is standard input")
-	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be created")
+	dryRunFlag(cmd, &o.dryRun, "print the claim that would be made, and make nothing")
 	f.BoolVar(&o.wait, "wait", false, "wait until the application answers, and show how it gets there")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "of --wait")
+	c.outputFlag(cmd, "name")
 	return cmd
 }
 
-// Run creates the claims and, with --wait, follows them.
+// Run creates the claims and, with --wait, follows them. With -o the claims go to standard output as they are
+// then, and what is said to people to standard error.
 func (o *createOptions) Run(ctx context.Context) error {
 	claims, err := o.claims()
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
-		return printDocuments(o.program.Out, claims)
+	if o.dryRun == dryRunClient {
+		return o.printClaims(claims, "yaml")
 	}
 	h, err := o.host()
 	if err != nil {
 		return err
 	}
-	for _, c := range claims {
-		if err := o.create(ctx, h, c); err != nil {
+	for i := range claims {
+		if err := o.create(ctx, h, claims[i]); err != nil {
 			return err
 		}
 	}
+	if o.dryRun == dryRunServer {
+		return o.printClaims(claims, "yaml")
+	}
+	if err := o.follow(ctx, h, claims); err != nil {
+		return err
+	}
+	return o.printClaims(claims, "")
+}
+
+// follow waits for the applications, or says how to.
+func (o *createOptions) follow(ctx context.Context, h *host, claims []client.Object) error {
 	for _, c := range claims {
 		claim, ok := c.(*v1alpha1.ApplicationClaim)
 		if !ok {
@@ -98,10 +110,10 @@ func (o *createOptions) Run(ctx context.Context) error {
 		}
 		h.namespace = claim.Namespace
 		if !o.wait {
-			fmt.Fprintf(o.program.Out, "Follow it with: skerry get %s -n %s\n", claim.Name, claim.Namespace)
+			say(o.people(), "Follow it with: skerry wait %s%s", claim.Name, o.where(claim.Namespace))
 			continue
 		}
-		if err := o.waitReady(ctx, h, claim); err != nil {
+		if err := o.waitReady(ctx, h, claim, o.timeout); err != nil {
 			return err
 		}
 	}
@@ -169,10 +181,17 @@ func (o *createOptions) create(ctx context.Context, h *host, c client.Object) er
 		}
 		c.SetAnnotations(annotations)
 	}
-	err := h.client.Create(ctx, c, client.FieldOwner("skerry-cli"))
+	opts := []client.CreateOption{client.FieldOwner("skerry-cli")}
+	if o.dryRun == dryRunServer {
+		opts = append(opts, client.DryRunAll)
+	}
+	err := h.client.Create(ctx, c, opts...)
+	c.GetObjectKind().SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind)) // the client drops it
 	switch {
+	case err == nil && o.dryRun == "":
+		say(o.people(), "%s %s/%s created.", kind, c.GetNamespace(), c.GetName())
+		return nil
 	case err == nil:
-		fmt.Fprintf(o.program.Out, "%s %s/%s created.\n", kind, c.GetNamespace(), c.GetName())
 		return nil
 	case apierrors.IsAlreadyExists(err):
 		return o.same(ctx, h, asked, c)
@@ -209,40 +228,4 @@ func refusal(err error) string {
 		lines = append(lines, c.Field+": "+c.Message)
 	}
 	return strings.Join(lines, "\n       ")
-}
-
-// waitReady follows the claim until it is ready, refused or out of time.
-func (o *createOptions) waitReady(ctx context.Context, h *host, claim *v1alpha1.ApplicationClaim) error {
-	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout)
-	defer cancel()
-	p := newProgress(o.program.Out, time.Now())
-	var last *v1alpha1.ApplicationClaim
-	err := h.follow(limited, claim.Name, func(c *v1alpha1.ApplicationClaim) (bool, error) {
-		if c == nil {
-			return true, fmt.Errorf("ApplicationClaim %s/%s was deleted by somebody else", claim.Namespace, claim.Name)
-		}
-		last = c
-		return show(p, c)
-	})
-	p.close()
-	if err != nil {
-		return unfinished(err, o.timeout, last)
-	}
-	return told(o.program.Out, last)
-}
-
-// told is the end of a successful wait.
-func told(w io.Writer, claim *v1alpha1.ApplicationClaim) error {
-	total := ""
-	if s := claim.Status.Stages; len(s) > 0 {
-		total = fmt.Sprintf(", %.1f s after it was asked for", totalTime(s).Seconds())
-	}
-	say(w, "%s is ready%s.", claim.Name, total)
-	if a := claim.Status.Application; a != nil {
-		say(w, "  answers at  %s (inside its virtual cluster)", a.Endpoint)
-	}
-	say(w, "  change it   git clone $(skerry repo clone-url %s --gitops)", claim.Name)
-	say(w, "  look inside skerry connect %s -- get all", claim.Name)
-	say(w, "  check it    skerry verify %s", claim.Name)
-	return nil
 }

@@ -53,8 +53,9 @@ func (o *deleteOptions) Run(ctx context.Context, name string) error {
 	if err := h.client.Delete(ctx, claim, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting ApplicationClaim %s/%s: %w", claim.Namespace, name, err)
 	}
-	fmt.Fprintf(o.program.Out, "ApplicationClaim %s/%s is being deleted.\n", claim.Namespace, name)
+	say(o.program.Out, "ApplicationClaim %s/%s is being deleted.", claim.Namespace, name)
 	if !o.wait {
+		say(o.program.Out, "Follow it with: skerry delete %s%s --wait", name, o.where(claim.Namespace))
 		return nil
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout)
@@ -75,7 +76,7 @@ func (o *deleteOptions) Run(ctx context.Context, name string) error {
 	})
 	p.close()
 	if err != nil {
-		return unfinished(err, o.timeout, last)
+		return unfinished(err, o.timeout, last, "skerry delete %s --wait", name+o.where(claim.Namespace))
 	}
 	_, err = fmt.Fprintf(o.program.Out, "%s is gone, %.1f s after it was asked for.\n", name, time.Since(begun).Seconds())
 	return err

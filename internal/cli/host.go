@@ -40,6 +40,18 @@ type host struct {
 
 func (h *host) tunnelHost() tunnel.Host { return tunnel.Host{Config: h.config, Client: h.client} }
 
+// where are the flags that bring another command to the same claims, with a space before.
+func (c *common) where(namespace string) string {
+	out := " -n " + namespace
+	if c.context != "" {
+		out += " --context " + c.context
+	}
+	if c.kubeconfig != "" {
+		out += " --kubeconfig " + c.kubeconfig
+	}
+	return out
+}
+
 // loader finds the kubeconfig: --kubeconfig, $KUBECONFIG, ~/.kube/config when it has a current
 // context, else the local platform's, which it says.
 func (c *common) loader() (clientcmd.ClientConfig, string) {

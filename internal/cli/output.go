@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/yaml"
 )
@@ -39,6 +40,19 @@ func contains(list []string, s string) bool {
 		}
 	}
 	return false
+}
+
+// resourceName is what -o name prints, as kubectl does: KIND.GROUP/NAME.
+func resourceName(gvk schema.GroupVersionKind, name string) string {
+	return strings.ToLower(gvk.GroupKind().String()) + "/" + name
+}
+
+// people is where lines for people go: standard error when standard output is for a program.
+func (c *common) people() io.Writer {
+	if c.output != "" && c.output != "wide" {
+		return c.program.ErrOut
+	}
+	return c.program.Out
 }
 
 // print writes the value as -o asks, or as text for people.
@@ -86,4 +100,37 @@ func shortened(s string, n int) string {
 		return string(r[:n-1]) + "…"
 	}
 	return s
+}
+
+// Values of --dry-run, as kubectl and helm have them. Without --dry-run the flag is empty.
+const (
+	dryRunClient = "client"
+	dryRunServer = "server"
+)
+
+// dryRunFlag adds --dry-run, which alone means client.
+func dryRunFlag(cmd *cobra.Command, into *string, what string) {
+	f := cmd.Flags().VarPF((*dryRun)(into), "dry-run", "", what+`: "client" without asking the cluster, "server" with it`)
+	f.NoOptDefVal = dryRunClient
+}
+
+// dryRun is a pflag.Value.
+type dryRun string
+
+func (d *dryRun) String() string { return string(*d) }
+func (d *dryRun) Type() string   { return "client|server" }
+
+// Set also takes what kubectl's first --dry-run took.
+func (d *dryRun) Set(s string) error {
+	switch s {
+	case dryRunClient, "true":
+		*d = dryRunClient
+	case dryRunServer:
+		*d = dryRunServer
+	case "none", "false":
+		*d = ""
+	default:
+		return fmt.Errorf("there are: none, client, server")
+	}
+	return nil
 }

@@ -37,7 +37,7 @@ func (c *common) upCommand() *cobra.Command {
 	cmd := o.flags(&cobra.Command{
 		Use:   "up",
 		Short: "Start a local platform: a real single-node Kubernetes with Skerry on it",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.run(cmd.Context(), "up"); err != nil {
 				return err
@@ -56,7 +56,7 @@ func (c *common) downCommand() *cobra.Command {
 	cmd := o.flags(&cobra.Command{
 		Use:   "down",
 		Short: "Stop the local platform; its data stays",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.purge {
 				return o.run(cmd.Context(), "down", "--purge")
@@ -73,7 +73,7 @@ func (c *common) statusCommand() *cobra.Command {
 	cmd := o.flags(&cobra.Command{
 		Use:   "status",
 		Short: "Show the local platform's processes",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.output != "" {
 				return o.run(cmd.Context(), "status", "-o", c.output)
