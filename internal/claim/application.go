@@ -23,10 +23,7 @@ import (
 
 // applicationReconciler is station 2 of docs/flow.md.
 type applicationReconciler struct {
-	// client reads from the cache; live reads from the API server, for decisions that may
-	// not be made on what was.
-	client client.Client
-	live   client.Reader
+	remover
 	writer writer
 	opts   Options
 	// finished is told of every stage that was done for the first time.
@@ -49,6 +46,7 @@ func (r *applicationReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		patchErr = nil
 	} else if patchErr == nil {
 		r.report(ctx, before, claim)
+		r.events.tell(claim, happenings(before.Status.Conditions, claim.Status.Conditions)...)
 	}
 	if refused(err) || apierrors.IsConflict(err) {
 		return result, patchErr

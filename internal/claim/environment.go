@@ -24,8 +24,7 @@ import (
 
 // environmentReconciler is station 3 of docs/flow.md.
 type environmentReconciler struct {
-	client client.Client
-	live   client.Reader
+	remover
 	writer writer
 	opts   Options
 }
@@ -43,6 +42,8 @@ func (r *environmentReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	patchErr := status.Patch(ctx, r.client, claim, before)
 	if apierrors.IsConflict(patchErr) || apierrors.IsNotFound(patchErr) {
 		patchErr = nil
+	} else if patchErr == nil {
+		r.events.tell(claim, happenings(before.Status.Conditions, claim.Status.Conditions)...)
 	}
 	if refused(err) || apierrors.IsConflict(err) {
 		return result, patchErr
@@ -202,7 +203,7 @@ func (r *environmentReconciler) remove(ctx context.Context, claim *v1alpha1.VClu
 	}
 	if claim.Spec.DeletionPolicy != v1alpha1.DeletionOrphan {
 		var list v1alpha1.VirtualClusterList
-		left, err := removeAll(ctx, r.client, r.live, &list, claim)
+		left, err := r.removeAll(ctx, &list, claim)
 		if err == nil && left > 0 {
 			vc := &list.Items[0]
 			message := fmt.Sprintf("waiting for VirtualCluster %s to be gone", vc.Name)

@@ -82,11 +82,12 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	if err != nil {
 		return err
 	}
-	applications := &applicationReconciler{client: mgr.GetClient(), live: direct, writer: w, opts: opts, finished: observe}
+	rm := remover{client: mgr.GetClient(), live: direct, events: teller{mgr.GetEventRecorder(fieldOwner)}}
+	applications := &applicationReconciler{remover: rm, writer: w, opts: opts, finished: observe}
 	if err := applications.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the controller of ApplicationClaims: %w", err)
 	}
-	environments := &environmentReconciler{client: mgr.GetClient(), live: direct, writer: w, opts: opts}
+	environments := &environmentReconciler{remover: rm, writer: w, opts: opts}
 	if err := environments.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the controller of VClusterEnvironmentClaims: %w", err)
 	}
