@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -174,7 +175,7 @@ func TestWriteContext(t *testing.T) {
 func TestProgressWithoutTerminal(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Now()
-	p := newProgress(&out, now)
+	p := newProgress(&out, now, false)
 	p.done(line{key: "a", text: "repositories", took: 1500 * time.Millisecond})
 	p.done(line{key: "a", text: "repositories", took: 1500 * time.Millisecond})
 	p.wait("VirtualCluster shop:\n waiting")
@@ -195,6 +196,46 @@ func TestWithoutSkerryKube(t *testing.T) {
 	p := Program{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errs}, Getenv: os.Getenv}
 	if code := p.Main(t.Context(), []string{"skerry", "up"}); code != ExitUsage || !strings.Contains(errs.String(), "make build") {
 		t.Errorf("ended with %d: %s", code, errs.String())
+	}
+}
+
+// Every command says what it does in one line without a full stop, and shows how it is used.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var check func(cmd *cobra.Command)
+	check = func(cmd *cobra.Command) {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") || !strings.Contains(cmd.Example, "skerry") {
+			t.Errorf("%s: %q, with the example %q", cmd.CommandPath(), cmd.Short, cmd.Example)
+		}
+		for _, sub := range cmd.Commands() {
+			check(sub)
+		}
+	}
+	check(Program{Getenv: os.Getenv}.command())
+}
+
+// Where escapes are not wanted, a terminal gets plain lines.
+func TestPlainProgress(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("this machine has no terminals")
+	}
+	defer terminal.Close()
+	for name, c := range map[string]struct {
+		env   map[string]string
+		plain bool
+	}{
+		"a terminal":      {map[string]string{"TERM": "xterm"}, false},
+		"NO_COLOR":        {map[string]string{"TERM": "xterm", "NO_COLOR": "1"}, true},
+		"a dumb terminal": {map[string]string{"TERM": "dumb"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c1 := &common{program: Program{Getenv: func(k string) string { return c.env[k] }}}
+			p := c1.progress(terminal)
+			p.close()
+			if (p.width == 0) != c.plain {
+				t.Errorf("width %d", p.width)
+			}
+		})
 	}
 }
 

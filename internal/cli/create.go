@@ -44,9 +44,16 @@ func (c *common) createCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create NAME --language LANGUAGE",
 		Short: "Ask for an application with its repositories, its environment and its services",
+		Long: `Ask for an application with its repositories, its environment and its services. Asking again for the
+same is no error; for something else it is.
+
+With --wait, each stage is shown when it is done, and in between what is waited for. Stopping the wait
+(Ctrl-C) stops nothing else.`,
 		Example: `  skerry create customer-service --language go --database postgres --cache redis --wait
-  skerry create -f claim.yaml
-  skerry create orders --language python --dry-run`,
+  skerry create orders --language python --size small
+  skerry create orders --language go --target-vcluster shop
+  skerry create orders --language go --dry-run -o yaml > claim.yaml
+  skerry create -f claim.yaml --wait`,
 		Args: atMostOne("name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -70,6 +77,14 @@ func (c *common) createCommand() *cobra.Command {
 	f.BoolVar(&o.wait, "wait", false, "wait until the application answers, and show how it gets there")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "of --wait")
 	c.outputFlag(cmd, "name")
+	flagWords(cmd, "language", request.Languages()...)
+	flagWords(cmd, "database", request.Databases()...)
+	flagWords(cmd, "cache", request.Caches()...)
+	flagWords(cmd, "size", request.Sizes()...)
+	flagCompletion(cmd, "target-vcluster", func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		return c.complete(cmd.Context(), begun, environments)
+	})
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	return cmd
 }
 
@@ -106,6 +121,9 @@ func (o *createOptions) follow(ctx context.Context, h *host, claims []client.Obj
 	for _, c := range claims {
 		claim, ok := c.(*v1alpha1.ApplicationClaim)
 		if !ok {
+			if err := o.followEnvironment(ctx, c); err != nil {
+				return err
+			}
 			continue
 		}
 		h.namespace = claim.Namespace
@@ -118,6 +136,22 @@ func (o *createOptions) follow(ctx context.Context, h *host, claims []client.Obj
 		}
 	}
 	return nil
+}
+
+// followEnvironment lets kubectl wait: an environment has no stages worth a line each.
+func (o *createOptions) followEnvironment(ctx context.Context, env client.Object) error {
+	args := []string{"wait", "--for=condition=Ready", "vclusterenvironmentclaim/" + env.GetName(), "-n", env.GetNamespace(), "--timeout=" + o.timeout.String()}
+	if !o.wait {
+		say(o.people(), "Follow it with: skerry kubectl %s", strings.Join(args, " "))
+		return nil
+	}
+	flags, err := o.hostFlags(nil)
+	if err != nil {
+		return err
+	}
+	program := o.program
+	program.Out = o.people()
+	return program.kubectl(ctx, flags, args)
 }
 
 // claims are the objects that the flags or the file ask for, checked.

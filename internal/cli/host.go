@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -108,6 +110,9 @@ func (c *common) host() (*host, error) {
 	if err != nil {
 		if clientcmd.IsEmptyConfig(err) || errors.Is(err, os.ErrNotExist) {
 			return nil, usage("no cluster: name a kubeconfig with --kubeconfig or $KUBECONFIG, or start a local platform with `skerry up` (%w)", err)
+		}
+		if all := c.contexts(); c.context != "" && len(all) > 0 && !slices.Contains(all, c.context) {
+			return nil, usage("--context: there is no context %q; there are: %s", c.context, strings.Join(all, ", "))
 		}
 		return nil, usage("reading the kubeconfig: %w", err)
 	}

@@ -108,8 +108,11 @@ func (c *common) uninstallCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Remove the platform from a cluster; delete the applications first",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return o.Uninstall(cmd.Context()) },
+		Long: `Remove the platform from a cluster, with its kinds and its data. It is refused while there are virtual clusters,
+whose removal needs the platform.`,
+		Example: "  skerry uninstall --context production",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.Uninstall(cmd.Context()) },
 	}
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "of the wait")
 	return cmd
@@ -128,7 +131,7 @@ func (o *installOptions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := newProgress(o.program.Out, time.Now())
+	p := o.progress(o.program.Out)
 	begun := time.Now()
 	p.wait("installing chart skerry " + version.Version)
 	request.Progress = p.wait
@@ -258,7 +261,7 @@ func (o *installOptions) Uninstall(ctx context.Context) error {
 	if err := o.leaveArgo(ctx, h, &request); err != nil {
 		return err
 	}
-	p := newProgress(o.program.Out, time.Now())
+	p := o.progress(o.program.Out)
 	request.Progress = p.wait
 	err = o.program.Charts.Uninstall(ctx, request)
 	p.close()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/yaml"
@@ -21,6 +23,7 @@ import (
 func (c *common) outputFlag(cmd *cobra.Command, further ...string) {
 	formats := append([]string{"json", "yaml"}, further...)
 	cmd.Flags().StringVarP(&c.output, "output", "o", "", "print as "+strings.Join(formats, ", "))
+	flagWords(cmd, "output", formats...)
 	before := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		if c.output != "" && !contains(formats, c.output) {
@@ -63,6 +66,8 @@ func (c *common) print(value any, text func(io.Writer) error) error {
 		enc.SetIndent("", "  ")
 		enc.SetEscapeHTML(false)
 		return enc.Encode(value)
+	case "name":
+		return printNames(c.program.Out, value)
 	case "yaml":
 		out, err := yaml.Marshal(value)
 		if err != nil {
@@ -72,6 +77,26 @@ func (c *common) print(value any, text func(io.Writer) error) error {
 		return err
 	}
 	return text(c.program.Out)
+}
+
+// printNames writes one line for the object, or for each of a list.
+func printNames(w io.Writer, value any) error {
+	one := func(o runtime.Object) error {
+		m, err := meta.Accessor(o)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(w, resourceName(o.GetObjectKind().GroupVersionKind(), m.GetName()))
+		return err
+	}
+	o, ok := value.(runtime.Object)
+	if !ok {
+		return fmt.Errorf("-o name: %T is no object", value)
+	}
+	if meta.IsListType(o) {
+		return meta.EachListItem(o, one)
+	}
+	return one(o)
 }
 
 // table writes rows in columns.
@@ -112,6 +137,7 @@ const (
 func dryRunFlag(cmd *cobra.Command, into *string, what string) {
 	f := cmd.Flags().VarPF((*dryRun)(into), "dry-run", "", what+`: "client" without asking the cluster, "server" with it`)
 	f.NoOptDefVal = dryRunClient
+	flagWords(cmd, "dry-run", dryRunClient, dryRunServer)
 }
 
 // dryRun is a pflag.Value.

@@ -24,9 +24,11 @@ const gitServerSecret = "skerry-git"
 
 func (c *common) repoCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "repo",
-		Short: "Work with an application's repositories",
+		Use:     "repo",
+		Short:   "Work with an application's repositories",
+		Example: "  git clone $(skerry repo clone-url customer-service --gitops)",
 	}
+	onlySubcommands(cmd)
 	var gitops bool
 	clone := &cobra.Command{
 		Use:   "clone-url NAME",
@@ -61,7 +63,7 @@ func (c *common) repoCommand() *cobra.Command {
 	}
 	clone.Flags().BoolVar(&gitops, "gitops", false, "of the GitOps repository (default: of the source)")
 	c.outputFlag(clone)
-	cmd.AddCommand(clone)
+	cmd.AddCommand(c.named(clone, applications))
 	return cmd
 }
 

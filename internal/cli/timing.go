@@ -36,7 +36,10 @@ func (c *common) timingCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "timing NAME",
 		Short: "Show where the time went, stage by stage",
-		Args:  exactly(1, "the name of one application"),
+		Long: `Show where the time went, stage by stage, until each was done for the first time. Repositories and virtual
+cluster are made at the same time.`,
+		Example: "  skerry timing customer-service\n  skerry timing customer-service -o json",
+		Args:    exactly(1, "the name of one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := c.host()
 			if err != nil {
@@ -51,7 +54,7 @@ func (c *common) timingCommand() *cobra.Command {
 		},
 	}
 	c.outputFlag(cmd)
-	return cmd
+	return c.named(cmd, applications)
 }
 
 // timingOf is pure.

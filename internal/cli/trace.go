@@ -48,7 +48,10 @@ func (c *common) traceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trace NAME",
 		Short: "Show everything that a claim made, across host and virtual cluster, the deepest problem first",
-		Args:  exactly(1, "the name of one application"),
+		Long: `Show everything that a claim made, across host and virtual cluster. Before the tree stands the deepest problem
+with its way out. ✓ is as it should be, … is under way, ✗ needs somebody.`,
+		Example: "  skerry trace customer-service\n  skerry trace customer-service -o json | jq .problem",
+		Args:    exactly(1, "the name of one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := c.host()
 			if err != nil {
@@ -61,15 +64,15 @@ func (c *common) traceCommand() *cobra.Command {
 			collector := newCollector(cmd.Context(), h, claim)
 			defer collector.close()
 			tree := collector.tree()
-			answer := traced{Tree: tree, Problem: deepestProblem(tree, claim.Name)}
+			answer := traced{Tree: tree, Problem: deepestProblem(tree, claim.Name+c.where(claim.Namespace))}
 			return c.print(answer, func(w io.Writer) error { return printTrace(w, answer) })
 		},
 	}
 	c.outputFlag(cmd)
-	return cmd
+	return c.named(cmd, applications)
 }
 
-// deepestProblem finds the node to look at first: a failed one before one that works, the
+// deepestProblem (application is its name with the flags that lead to it) finds the node to look at first: a failed one before one that works, the
 // deepest of those, the first of equally deep ones.
 func deepestProblem(tree *node, application string) *problem {
 	var found *node

@@ -80,14 +80,14 @@ between what is waited for. Stopping this stops nothing else.`,
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "until it is given up; the application goes on")
 	c.outputFlag(cmd, "name")
-	return cmd
+	return c.named(cmd, applications)
 }
 
 // waitReady follows the claim until it is ready, refused or out of time, and brings it up to date.
 func (c *common) waitReady(ctx context.Context, h *host, claim *v1alpha1.ApplicationClaim, timeout time.Duration) error {
 	limited, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
-	p := newProgress(c.people(), time.Now())
+	p := c.progress(c.people())
 	var last *v1alpha1.ApplicationClaim
 	err := h.follow(limited, claim.Name, func(now *v1alpha1.ApplicationClaim) (bool, error) {
 		if now == nil {

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 		stop()
 		os.Exit(code)
 	}
-	testscript.Main(m, map[string]func(){"skerry": program, "kubectl-skerry": program})
+	testscript.Main(m, map[string]func(){"skerry": program, "kubectl-skerry": program, "kubectl_complete-skerry": program})
 }
 
 func TestScripts(t *testing.T) {
