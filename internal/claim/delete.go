@@ -147,7 +147,7 @@ func (r *applicationReconciler) removeEnvironment(ctx context.Context, claim *v1
 		return fmt.Errorf("looking for other applications in %s: %w", target, err)
 	}
 	for _, guest := range guests.Items {
-		if guest.UID != claim.UID && guest.DeletionTimestamp.IsZero() {
+		if guest.UID != claim.UID && guest.DeletionTimestamp.IsZero() && controllerutil.ContainsFinalizer(&guest, v1alpha1.FinalizerCleanup) {
 			return &waitingError{message: fmt.Sprintf("ApplicationClaim %s/%s still runs in environment %s; delete it first",
 				guest.Namespace, guest.Name, target)}
 		}
@@ -162,6 +162,9 @@ func (r *applicationReconciler) removeEnvironment(ctx context.Context, claim *v1
 	if c := status.Get(env.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == v1alpha1.ReasonDeleting {
 		message = c.Message
 	}
+	if p := deepest(env.Status.Conditions); p.failed {
+		message += ": " + p.message
+	}
 	return &waitingError{message: message}
 }
 
@@ -175,6 +178,9 @@ func (r *applicationReconciler) ownsEnvironment(ctx context.Context, claim *v1al
 }
 
 func (r *applicationReconciler) removeRepositories(ctx context.Context, claim *v1alpha1.ApplicationClaim) error {
+	if err := r.bequeath(ctx, claim); err != nil {
+		return err
+	}
 	var list v1alpha1.RepositoryList
 	left, err := r.removeAll(ctx, &list, claim, client.InNamespace(claim.Namespace))
 	if err != nil || left == 0 {
@@ -186,6 +192,28 @@ func (r *applicationReconciler) removeRepositories(ctx context.Context, claim *v
 		message += ": " + p.message
 	}
 	return &waitingError{message: message}
+}
+
+// bequeath gives the claim's last deletionPolicy to its repositories: the claim may have been deleted before its
+// change came to them, and what is deleted for want of that is gone.
+func (r *applicationReconciler) bequeath(ctx context.Context, claim *v1alpha1.ApplicationClaim) error {
+	var list v1alpha1.RepositoryList
+	err := r.live.List(ctx, &list, client.InNamespace(claim.Namespace), client.MatchingLabels{v1alpha1.LabelClaim: label(claim)})
+	if err != nil {
+		return fmt.Errorf("listing the repositories of %s: %w", claim.Spec.Name, err)
+	}
+	for i := range list.Items {
+		repo := &list.Items[i]
+		if repo.Spec.DeletionPolicy == claim.Spec.DeletionPolicy || !repo.DeletionTimestamp.IsZero() {
+			continue
+		}
+		before := repo.DeepCopy()
+		repo.Spec.DeletionPolicy = claim.Spec.DeletionPolicy
+		if err := r.client.Patch(ctx, repo, client.MergeFrom(before), client.FieldOwner(fieldOwner)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("handing on the deletion policy to Repository %s/%s: %w", repo.Namespace, repo.Name, err)
+		}
+	}
+	return nil
 }
 
 // remover deletes the children of a claim.

@@ -4,6 +4,7 @@
 package claim
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,26 +47,34 @@ func happenings(before, after []metav1.Condition) []happening {
 		}
 		done, isStage := stageNotes()[c.Type]
 		switch {
+		case isStage && c.Status == metav1.ConditionTrue && c.Message != "":
+			out = append(out, happening{typ: corev1.EventTypeWarning, reason: c.Reason, note: c.Message})
 		case isStage && c.Status == metav1.ConditionTrue:
 			out = append(out, happening{typ: corev1.EventTypeNormal, reason: c.Type, note: done})
 		case isStage && c.Reason == reasonFailed:
 			out = append(out, happening{typ: corev1.EventTypeWarning, reason: reasonStageFailed, note: c.Type + ": " + c.Message})
 		case isStage:
 		default:
-			out = append(out, summaryHappening(c)...)
+			out = append(out, summaryHappening(c, slices.ContainsFunc(after, func(c metav1.Condition) bool { return c.Reason == reasonFailed }))...)
 		}
 	}
 	return out
 }
 
-// summaryHappening is what Ready and Synced tell that no stage does.
-func summaryHappening(c metav1.Condition) []happening {
+// summaryHappening is what Ready and Synced tell that no stage does. An application that changes is Unavailable for
+// a while without anything having failed.
+func summaryHappening(c metav1.Condition, failed bool) []happening {
 	switch c.Reason {
+	case v1alpha1.ReasonUnavailable:
+		if !failed {
+			return []happening{{typ: corev1.EventTypeNormal, reason: c.Reason, note: c.Message}}
+		}
+		return []happening{{typ: corev1.EventTypeWarning, reason: c.Reason, note: c.Message}}
 	case v1alpha1.ReasonAvailable:
 		return []happening{{typ: corev1.EventTypeNormal, reason: c.Reason, note: "everything is ready"}}
 	case v1alpha1.ReasonDeleting, v1alpha1.ReasonReconcilePaused:
 		return []happening{{typ: corev1.EventTypeNormal, reason: c.Reason, note: c.Message}}
-	case v1alpha1.ReasonReconcileError, v1alpha1.ReasonUnavailable:
+	case v1alpha1.ReasonReconcileError:
 		return []happening{{typ: corev1.EventTypeWarning, reason: c.Reason, note: c.Message}}
 	}
 	return nil

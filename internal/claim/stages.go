@@ -75,7 +75,16 @@ func repositoriesStage(o observed) stage {
 		if problem.failed {
 			return failed(typ, "Repository %s/%s: %s", r.Namespace, r.Name, problem.message)
 		}
+		if status.IsTrue(r.Status.Conditions, v1alpha1.ConditionReady) {
+			problem.message = "a change is being written"
+		}
 		return working(typ, "Repository %s/%s: %s", r.Namespace, r.Name, problem.message)
+	}
+	// A person's edit won against the claim: what runs, runs, but it is not what the claim says.
+	for _, r := range []*v1alpha1.Repository{o.source, o.gitops} {
+		if c := status.Get(r.Status.Conditions, v1alpha1.ConditionSynced); c != nil && c.Status == metav1.ConditionFalse {
+			return stage{typ: typ, done: true, reason: c.Reason, message: fmt.Sprintf("Repository %s/%s: %s", r.Namespace, r.Name, c.Message)}
+		}
 	}
 	return done(typ)
 }
@@ -88,7 +97,7 @@ func environmentStage(claim *v1alpha1.ApplicationClaim, o observed, typ string) 
 	env := o.environment
 	name := fmt.Sprintf("VClusterEnvironmentClaim %s/%s", env.Namespace, env.Name)
 	if !env.DeletionTimestamp.IsZero() {
-		return failed(typ, "%s is being deleted", name)
+		return failed(typ, "%s is being deleted and waits for this application to be deleted too", name)
 	}
 	if c := status.Get(env.Status.Conditions, typ); c != nil {
 		if c.Status == metav1.ConditionTrue {
@@ -137,7 +146,12 @@ func deliveredStage(claim *v1alpha1.ApplicationClaim, o observed) stage {
 
 func healthyStage(claim *v1alpha1.ApplicationClaim, o observed) stage {
 	const typ = v1alpha1.ConditionComponentsHealthy
-	if o.delivery == nil || o.delivery.Status.Sync.Revision == "" || len(o.delivery.Status.Resources) == 0 {
+	switch {
+	case o.delivery == nil || o.delivery.Status.Sync.Revision == "":
+		return waiting(typ, "waiting for the delivery")
+	case len(o.delivery.Status.Resources) == 0 && o.delivery.Status.Sync.Status == argov1alpha1.SyncStatusSynced:
+		return failed(typ, "%s has nothing to run in %s; put an OAM Application there and push", repositoryURL(o), request.GitOpsPath)
+	case len(o.delivery.Status.Resources) == 0:
 		return waiting(typ, "waiting for the delivery")
 	}
 	health, message := worstHealth(o.delivery.Status)

@@ -4,6 +4,7 @@
 package claim
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,10 @@ func TestReadyNamesTheDeepestProblem(t *testing.T) {
 			o.delivery.Status.Conditions = []argov1alpha1.ApplicationCondition{
 				{Type: argov1alpha1.ConditionComparisonError, Message: "application.yaml:7: did not find expected key"}}
 		}, was: true, reason: v1alpha1.ReasonUnavailable, wants: []string{"Delivered", "application.yaml:7", "push"}},
+		"a change that is not written yet": {spoil: func(o *observed) { o.gitops.Generation = 2 }, was: true, reason: v1alpha1.ReasonUnavailable,
+			wants: []string{"RepositoriesReady", "customer-service-gitops: a change is being written"}},
+		"nothing in the repository": {spoil: func(o *observed) { o.delivery.Status.Resources = nil }, was: true, reason: v1alpha1.ReasonUnavailable,
+			wants: []string{"customer-service-gitops.git has nothing to run in oam/applications"}},
 		"a parameter that does not fit": {spoil: func(o *observed) {
 			o.delivery.Status.Health = argov1alpha1.AppHealthStatus{Status: argov1alpha1.HealthDegraded}
 			o.delivery.Status.Resources[0].Health = &argov1alpha1.HealthStatus{Status: argov1alpha1.HealthDegraded,
@@ -101,6 +106,22 @@ func TestReadyNamesTheDeepestProblem(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A person's edit that wins against the claim's does not end the application; the claim says that it is not
+// what it asked for.
+func TestMergeConflictIsTold(t *testing.T) {
+	o := finished()
+	o.gitops.Status.Conditions = append([]metav1.Condition{}, append(o.gitops.Status.Conditions,
+		condition(v1alpha1.ConditionSynced, metav1.ConditionFalse, "MergeConflict", "The platform and a person changed the same lines"))...)
+	var conds []metav1.Condition
+	ready := summarize(&conds, 1, applicationStages(customerService(), o), true)
+	if c := status.Get(conds, v1alpha1.ConditionReady); !ready || !strings.Contains(c.Message, "customer-service-gitops: The platform and a person") {
+		t.Errorf("ready %v: %+v", ready, c)
+	}
+	if h := happenings(nil, conds); !slices.ContainsFunc(h, func(h happening) bool { return h.typ == "Warning" && h.reason == "MergeConflict" }) {
+		t.Errorf("events: %+v", h)
 	}
 }
 

@@ -40,8 +40,13 @@ func deliveryWayOut(claim *v1alpha1.ApplicationClaim, o observed) string {
 	return fmt.Sprintf("correct it in %s and push", repositoryURL(o))
 }
 
+// repositoryReady reports whether a repository is ready, and was so with what is asked of it now.
 func repositoryReady(r *v1alpha1.Repository) bool {
-	return r != nil && status.IsTrue(r.Status.Conditions, v1alpha1.ConditionReady)
+	if r == nil {
+		return false
+	}
+	c := status.Get(r.Status.Conditions, v1alpha1.ConditionReady)
+	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration >= r.Generation
 }
 
 func repositoryURL(o observed) string {

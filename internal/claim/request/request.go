@@ -94,7 +94,7 @@ func CheckName(name string) string {
 
 // checkApplication is CheckName with the limit of an application's name.
 func checkApplication(name string) string {
-	if len(name) > mostApplication && len(name) <= mostName {
+	if len(name) > mostApplication {
 		return fmt.Sprintf("%q has %d characters; an application's name may have at most %d, because its database and cache are called after it",
 			name, len(name), mostApplication)
 	}
@@ -197,6 +197,22 @@ func (c *checker) language(spec v1alpha1.ApplicationClaimSpec) {
 	if _, err := catalog.TemplateFor(spec.Language, spec.Framework); err != nil {
 		c.add("spec.framework", err.Error())
 	}
+}
+
+// Components are the names of an application's OAM components: it, its database, its cache, and its
+// further services.
+func Components(spec v1alpha1.ApplicationClaimSpec) []string {
+	out := []string{spec.Name}
+	if spec.Database == "postgres" {
+		out = append(out, DatabaseName(spec.Name))
+	}
+	if spec.Cache == "redis" {
+		out = append(out, CacheName(spec.Name))
+	}
+	for _, s := range spec.Services {
+		out = append(out, s.Name)
+	}
+	return out
 }
 
 // services checks that the components of the application will have names of their own.

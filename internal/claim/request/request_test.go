@@ -27,7 +27,7 @@ func TestCheck(t *testing.T) {
 		"upper case":                 {change: func(s *spec) { s.Name = "Customer_Service" }, field: "spec.name", wants: `try "customer-service"`},
 		"starts with a digit":        {change: func(s *spec) { s.Name = "1st" }, field: "spec.name", wants: `try "st"`},
 		"the host's separator":       {change: func(s *spec) { s.Name = "a--b" }, field: "spec.name", wants: `try "a-b"`},
-		"too long":                   {change: func(s *spec) { s.Name = strings.Repeat("a", 41) }, field: "spec.name", wants: "at most 40"},
+		"too long":                   {change: func(s *spec) { s.Name = strings.Repeat("a", 41) }, field: "spec.name", wants: "at most 33"},
 		"too long for its cache":     {change: func(s *spec) { s.Name = strings.Repeat("a", 34) }, field: "spec.name", wants: "at most 33"},
 		"the longest there is":       {change: func(s *spec) { s.Name = strings.Repeat("a", 33) }},
 		"the host's own namespace":   {change: func(s *spec) { s.Name = "kube-system" }, field: "spec.name", wants: "reserved"},
