@@ -32,7 +32,7 @@ type RenderOptions struct {
 // come from, and changes nothing. Hooks are among them. The content of Secrets is left out: what is there
 // is not for a screen, and what is new is generated when it is installed.
 func RenderChart(ctx context.Context, o RenderOptions) (string, error) {
-	pkg, err := packageFromFS(o.Chart)
+	pkg, err := packageFromFS(o.Chart, "")
 	if err != nil {
 		return "", err
 	}
