@@ -113,7 +113,7 @@ func wayOut(n *node, application string) string {
 	if n.Namespace != "" {
 		object = "-n " + n.Namespace + " " + object
 	}
-	gitops := fmt.Sprintf("correct oam/applications/application.yaml in the GitOps repository and push: git clone $(skerry repo clone-url %s --gitops)", application)
+	gitops := "correct oam/applications/application.yaml in the GitOps repository and push: " + cloneCommand(application)
 	switch {
 	case n.State == stateWorking:
 		return "it is under way; look closer with: " + see("describe "+object)

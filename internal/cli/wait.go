@@ -115,7 +115,7 @@ func (c *common) told(claim *v1alpha1.ApplicationClaim) error {
 	if a := claim.Status.Application; a != nil {
 		say(w, "  answers at  %s (inside its virtual cluster)", a.Endpoint)
 	}
-	say(w, "  change it   git clone $(skerry repo clone-url %s --gitops)", this)
+	say(w, "  change it   %s", cloneCommand(this))
 	say(w, "  look inside skerry connect %s -- get all", this)
 	say(w, "  check it    skerry verify %s", this)
 	return nil
