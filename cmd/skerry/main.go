@@ -25,7 +25,7 @@ func main() {
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	context.AfterFunc(ctx, stop)   // a second Ctrl-C ends the program at once
 	ctrl.SetLogger(logr.Discard()) // what a person needs to know is printed
 	home, _ := os.UserHomeDir()
 	executable, _ := os.Executable()
