@@ -35,4 +35,7 @@ echo "Building skerry, skerry-operator, skerry-kube, pause and demo (the first t
 echo "  fetching the modules"
 go mod download
 compile skerry skerry-operator skerry-kube pause demo
-echo "Built in $((SECONDS - begun)) s: $(du -h bin/* | awk '{printf "%s %s  ", $2, $1}')"
+# kubectl finds its plugins, and the completion of their words, by these names.
+ln -sf skerry bin/kubectl-skerry
+ln -sf skerry bin/kubectl_complete-skerry
+echo "Built in $((SECONDS - begun)) s: $(find bin -type f -exec du -h {} + | awk '{printf "%s %s  ", $2, $1}')"

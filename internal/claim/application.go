@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,10 +24,7 @@ import (
 
 // applicationReconciler is station 2 of docs/flow.md.
 type applicationReconciler struct {
-	// client reads from the cache; live reads from the API server, for decisions that may
-	// not be made on what was.
-	client client.Client
-	live   client.Reader
+	remover
 	writer writer
 	opts   Options
 	// finished is told of every stage that was done for the first time.
@@ -49,6 +47,7 @@ func (r *applicationReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		patchErr = nil
 	} else if patchErr == nil {
 		r.report(ctx, before, claim)
+		r.events.tell(claim, happenings(before.Status.Conditions, claim.Status.Conditions)...)
 	}
 	if refused(err) || apierrors.IsConflict(err) {
 		return result, patchErr
@@ -102,12 +101,20 @@ func (r *applicationReconciler) ensure(ctx context.Context, claim *v1alpha1.Appl
 	if err := r.alone(ctx, claim); err != nil {
 		return observed{}, err
 	}
+	if err := r.apart(ctx, claim); err != nil {
+		return observed{}, err
+	}
 	o, err := r.observe(ctx, claim)
 	if err != nil {
 		return o, err
 	}
 	if err := o.taken(claim); err != nil {
 		return observed{}, err
+	}
+	if o.environment != nil && !made(o.environment, claim) {
+		if err := request.CheckJoin(claim.Spec, o.environment); err != nil {
+			return observed{}, err
+		}
 	}
 	if err := addFinalizer(ctx, r.client, claim); err != nil {
 		return o, err
@@ -131,12 +138,47 @@ func (r *applicationReconciler) alone(ctx context.Context, claim *v1alpha1.Appli
 	}
 	for i := range list.Items {
 		other := &list.Items[i]
-		if other.UID != claim.UID && precedes(other, claim, other.Status.Conditions, claim.Status.Conditions) {
+		if other.UID != claim.UID && precedes(other, claim) {
 			return taken("spec.name: %q is taken by ApplicationClaim %s/%s; choose another name, or delete that one",
 				claim.Spec.Name, other.Namespace, other.Name)
 		}
 	}
 	return nil
+}
+
+// apart returns an error when another application in the same environment has a component of the same name: both
+// would write the same objects. The one that runs it already keeps it, else the one that was there before.
+func (r *applicationReconciler) apart(ctx context.Context, claim *v1alpha1.ApplicationClaim) error {
+	var list v1alpha1.ApplicationClaimList
+	target := request.Target(claim.Spec)
+	if err := r.client.List(ctx, &list, client.InNamespace(claim.Namespace), client.MatchingFields{indexTarget: target}); err != nil {
+		return fmt.Errorf("looking for other applications in %s: %w", target, err)
+	}
+	own := request.Components(claim.Spec)
+	for i := range list.Items {
+		other := &list.Items[i]
+		if other.UID == claim.UID {
+			continue
+		}
+		for _, component := range request.Components(other.Spec) {
+			theirs, ours := runs(other, component), runs(claim, component)
+			first := theirs
+			if theirs == ours {
+				first = precedes(other, claim)
+			}
+			if first && slices.Contains(own, component) {
+				return taken("environment %s: ApplicationClaim %s/%s has a component %q already; choose another name, or another environment",
+					target, other.Namespace, other.Name, component)
+			}
+		}
+	}
+	return nil
+}
+
+// runs reports whether the component was part of what was last made for the claim.
+func runs(claim *v1alpha1.ApplicationClaim, component string) bool {
+	return claim.Status.Environment != "" && (component == claim.Spec.Name ||
+		slices.ContainsFunc(claim.Status.Infrastructure, func(i v1alpha1.InfrastructureSummary) bool { return i.Name == component }))
 }
 
 // addFinalizer writes the finalizer unless it is there.

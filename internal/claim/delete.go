@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -77,7 +79,7 @@ func removeFinalizer(ctx context.Context, c client.Client, obj client.Object) er
 // must not keep its own deletion from happening.
 func (r *applicationReconciler) removeDelivery(ctx context.Context, claim *v1alpha1.ApplicationClaim) error {
 	var list argov1alpha1.ApplicationList
-	left, err := r.removeAll(ctx, &list, claim, r.opts.ArgoNamespace)
+	left, err := r.removeAll(ctx, &list, claim, client.InNamespace(r.opts.ArgoNamespace))
 	if err != nil || left == 0 {
 		return err
 	}
@@ -100,8 +102,9 @@ func (r *applicationReconciler) removeDelivery(ctx context.Context, claim *v1alp
 			"%s; if that is not done by %s, the virtual cluster is deleted with what is left in it",
 			message, claim.DeletionTimestamp.Add(r.opts.DeletionPatience).UTC().Format("15:04:05 UTC"))}
 	}
-	log.FromContext(ctx).Info("giving up on an orderly removal; the virtual cluster is deleted with what is left in it",
-		"application", client.ObjectKeyFromObject(app))
+	const gaveUp = "giving up on an orderly removal; the virtual cluster is deleted with what is left in it"
+	log.FromContext(ctx).Info(gaveUp, "application", client.ObjectKeyFromObject(app))
+	r.events.tell(claim, happening{typ: corev1.EventTypeWarning, reason: reasonRemoving, note: gaveUp, related: app})
 	before := app.DeepCopy()
 	controllerutil.RemoveFinalizer(app, argov1alpha1.ResourcesFinalizer)
 	if err := r.client.Patch(ctx, app, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
@@ -124,7 +127,7 @@ func deletionMessage(app *argov1alpha1.Application) string {
 
 func (r *applicationReconciler) removeProject(ctx context.Context, claim *v1alpha1.ApplicationClaim) error {
 	var list argov1alpha1.AppProjectList
-	left, err := r.removeAll(ctx, &list, claim, r.opts.ArgoNamespace)
+	left, err := r.removeAll(ctx, &list, claim, client.InNamespace(r.opts.ArgoNamespace))
 	if err != nil || left == 0 {
 		return err
 	}
@@ -144,13 +147,13 @@ func (r *applicationReconciler) removeEnvironment(ctx context.Context, claim *v1
 		return fmt.Errorf("looking for other applications in %s: %w", target, err)
 	}
 	for _, guest := range guests.Items {
-		if guest.UID != claim.UID && guest.DeletionTimestamp.IsZero() {
+		if guest.UID != claim.UID && guest.DeletionTimestamp.IsZero() && controllerutil.ContainsFinalizer(&guest, v1alpha1.FinalizerCleanup) {
 			return &waitingError{message: fmt.Sprintf("ApplicationClaim %s/%s still runs in environment %s; delete it first",
 				guest.Namespace, guest.Name, target)}
 		}
 	}
 	var list v1alpha1.VClusterEnvironmentClaimList
-	left, err := r.removeAll(ctx, &list, claim, claim.Namespace)
+	left, err := r.removeAll(ctx, &list, claim, client.InNamespace(claim.Namespace))
 	if err != nil || left == 0 {
 		return err
 	}
@@ -158,6 +161,9 @@ func (r *applicationReconciler) removeEnvironment(ctx context.Context, claim *v1
 	message := fmt.Sprintf("waiting for VClusterEnvironmentClaim %s/%s to be gone", env.Namespace, env.Name)
 	if c := status.Get(env.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == v1alpha1.ReasonDeleting {
 		message = c.Message
+	}
+	if p := deepest(env.Status.Conditions); p.failed {
+		message += ": " + p.message
 	}
 	return &waitingError{message: message}
 }
@@ -172,8 +178,11 @@ func (r *applicationReconciler) ownsEnvironment(ctx context.Context, claim *v1al
 }
 
 func (r *applicationReconciler) removeRepositories(ctx context.Context, claim *v1alpha1.ApplicationClaim) error {
+	if err := r.bequeath(ctx, claim); err != nil {
+		return err
+	}
 	var list v1alpha1.RepositoryList
-	left, err := r.removeAll(ctx, &list, claim, claim.Namespace)
+	left, err := r.removeAll(ctx, &list, claim, client.InNamespace(claim.Namespace))
 	if err != nil || left == 0 {
 		return err
 	}
@@ -185,15 +194,42 @@ func (r *applicationReconciler) removeRepositories(ctx context.Context, claim *v
 	return &waitingError{message: message}
 }
 
-// removeAll asks for the deletion of every child of the list's kind and returns how many are
-// still there. It reads from the API server: a child that the cache has not seen yet would be left behind.
-func (r *applicationReconciler) removeAll(ctx context.Context, list client.ObjectList, claim client.Object, namespace string) (int, error) {
-	return removeAll(ctx, r.client, r.live, list, claim, client.InNamespace(namespace))
+// bequeath gives the claim's last deletionPolicy to its repositories: the claim may have been deleted before its
+// change came to them, and what is deleted for want of that is gone.
+func (r *applicationReconciler) bequeath(ctx context.Context, claim *v1alpha1.ApplicationClaim) error {
+	var list v1alpha1.RepositoryList
+	err := r.live.List(ctx, &list, client.InNamespace(claim.Namespace), client.MatchingLabels{v1alpha1.LabelClaim: label(claim)})
+	if err != nil {
+		return fmt.Errorf("listing the repositories of %s: %w", claim.Spec.Name, err)
+	}
+	for i := range list.Items {
+		repo := &list.Items[i]
+		if repo.Spec.DeletionPolicy == claim.Spec.DeletionPolicy || !repo.DeletionTimestamp.IsZero() {
+			continue
+		}
+		before := repo.DeepCopy()
+		repo.Spec.DeletionPolicy = claim.Spec.DeletionPolicy
+		if err := r.client.Patch(ctx, repo, client.MergeFrom(before), client.FieldOwner(fieldOwner)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("handing on the deletion policy to Repository %s/%s: %w", repo.Namespace, repo.Name, err)
+		}
+	}
+	return nil
 }
 
-func removeAll(ctx context.Context, c client.Writer, live client.Reader, list client.ObjectList, claim client.Object, scope ...client.ListOption) (int, error) {
+// remover deletes the children of a claim.
+type remover struct {
+	// client reads from the cache; live reads from the API server, for decisions that may
+	// not be made on what was.
+	client client.Client
+	live   client.Reader
+	events teller
+}
+
+// removeAll asks for the deletion of every child of the list's kind and returns how many are
+// still there. It reads from the API server: a child that the cache has not seen yet would be left behind.
+func (r remover) removeAll(ctx context.Context, list client.ObjectList, claim client.Object, scope ...client.ListOption) (int, error) {
 	opts := append([]client.ListOption{client.MatchingLabels{v1alpha1.LabelClaim: label(claim)}}, scope...)
-	if err := live.List(ctx, list, opts...); err != nil {
+	if err := r.live.List(ctx, list, opts...); err != nil {
 		if meta.IsNoMatchError(err) {
 			return 0, nil
 		}
@@ -205,15 +241,22 @@ func removeAll(ctx context.Context, c client.Writer, live client.Reader, list cl
 			return nil
 		}
 		asked++
-		if err := c.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
+		uid := o.GetUID()
+		if err := r.client.Delete(ctx, o, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting %s: %w", client.ObjectKeyFromObject(o), err)
 		}
+		gvk, err := r.client.GroupVersionKindFor(o)
+		if err != nil {
+			return fmt.Errorf("finding the kind of %T: %w", o, err)
+		}
+		what := fmt.Sprintf("removing %s %s", gvk.Kind, strings.TrimPrefix(client.ObjectKeyFromObject(o).String(), "/"))
+		r.events.tell(claim, happening{typ: corev1.EventTypeNormal, reason: reasonRemoving, note: what, related: o})
 		return nil
 	})
 	if err != nil || asked == 0 {
 		return meta.LenList(list), err
 	}
-	if err := live.List(ctx, list, opts...); err != nil {
+	if err := r.live.List(ctx, list, opts...); err != nil {
 		return 0, fmt.Errorf("listing what is left of %s: %w", client.ObjectKeyFromObject(claim), err)
 	}
 	return meta.LenList(list), nil

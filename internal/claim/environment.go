@@ -19,13 +19,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/claim/request"
 	"github.com/skerry-platform/skerry/internal/status"
 )
 
 // environmentReconciler is station 3 of docs/flow.md.
 type environmentReconciler struct {
-	client client.Client
-	live   client.Reader
+	remover
 	writer writer
 	opts   Options
 }
@@ -43,6 +43,8 @@ func (r *environmentReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	patchErr := status.Patch(ctx, r.client, claim, before)
 	if apierrors.IsConflict(patchErr) || apierrors.IsNotFound(patchErr) {
 		patchErr = nil
+	} else if patchErr == nil {
+		r.events.tell(claim, happenings(before.Status.Conditions, claim.Status.Conditions)...)
 	}
 	if refused(err) || apierrors.IsConflict(err) {
 		return result, patchErr
@@ -119,7 +121,7 @@ func (r *environmentReconciler) available(ctx context.Context, claim *v1alpha1.V
 	}
 	for i := range list.Items {
 		other := &list.Items[i]
-		if other.UID != claim.UID && precedes(other, claim, other.Status.Conditions, claim.Status.Conditions) {
+		if other.UID != claim.UID && precedes(other, claim) {
 			return taken("spec.name: %q is taken by VClusterEnvironmentClaim %s/%s; choose another name",
 				claim.Spec.Name, other.Namespace, other.Name)
 		}
@@ -128,9 +130,9 @@ func (r *environmentReconciler) available(ctx context.Context, claim *v1alpha1.V
 }
 
 // precedes reports whether a has the better claim to a name that b wants too: it works with
-// it already, or neither does and it is older.
-func precedes(a, b client.Object, condsA, condsB []metav1.Condition) bool {
-	worksA, worksB := status.IsTrue(condsA, v1alpha1.ConditionSynced), status.IsTrue(condsB, v1alpha1.ConditionSynced)
+// it already, or neither does and it is older. The finalizer tells: it comes before the first object is made.
+func precedes(a, b client.Object) bool {
+	worksA, worksB := controllerutil.ContainsFinalizer(a, v1alpha1.FinalizerCleanup), controllerutil.ContainsFinalizer(b, v1alpha1.FinalizerCleanup)
 	if worksA != worksB {
 		return worksA
 	}
@@ -204,9 +206,12 @@ func (r *environmentReconciler) remove(ctx context.Context, claim *v1alpha1.VClu
 	if !controllerutil.ContainsFinalizer(claim, v1alpha1.FinalizerCleanup) {
 		return ctrl.Result{}, nil
 	}
+	if err := r.vacant(ctx, claim); err != nil {
+		return deleting(&claim.Status.Conditions, claim.Generation, err)
+	}
 	if claim.Spec.DeletionPolicy != v1alpha1.DeletionOrphan {
 		var list v1alpha1.VirtualClusterList
-		left, err := removeAll(ctx, r.client, r.live, &list, claim)
+		left, err := r.removeAll(ctx, &list, claim)
 		if err == nil && left > 0 {
 			vc := &list.Items[0]
 			message := fmt.Sprintf("waiting for VirtualCluster %s to be gone", vc.Name)
@@ -220,4 +225,21 @@ func (r *environmentReconciler) remove(ctx context.Context, claim *v1alpha1.VClu
 		}
 	}
 	return ctrl.Result{}, removeFinalizer(ctx, r.client, claim)
+}
+
+// vacant returns a *waitingError while applications run in the environment that nobody has deleted: their
+// data would go with it.
+func (r *environmentReconciler) vacant(ctx context.Context, claim *v1alpha1.VClusterEnvironmentClaim) error {
+	var list v1alpha1.ApplicationClaimList
+	err := r.live.List(ctx, &list, client.InNamespace(claim.Namespace))
+	if err != nil {
+		return fmt.Errorf("looking for applications in %s: %w", claim.Spec.Name, err)
+	}
+	for i := range list.Items {
+		guest := &list.Items[i]
+		if guest.DeletionTimestamp.IsZero() && request.Target(guest.Spec) == claim.Spec.Name && controllerutil.ContainsFinalizer(guest, v1alpha1.FinalizerCleanup) {
+			return &waitingError{message: fmt.Sprintf("ApplicationClaim %s/%s still runs in it; delete it first", guest.Namespace, guest.Name)}
+		}
+	}
+	return nil
 }

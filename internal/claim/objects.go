@@ -10,7 +10,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -41,12 +43,16 @@ func made(child, claim client.Object) bool {
 // writer brings planned objects to the cluster.
 type writer struct {
 	applier *apply.Applier
+	live    client.Reader
 	scheme  *runtime.Scheme
 }
 
 // write applies each wanted object that is missing from have or differs from it. A watch brings
 // every change of a child here, so comparing with the cache first saves a request for
 // each child that is as it should be.
+//
+// What the cache does not have may be there all the same, made by somebody else a moment ago: it is looked for
+// in the API server, because applying would take it over. The error then is for another try, which knows it.
 func (w writer) write(ctx context.Context, wanted, have []client.Object) error {
 	var objs []*unstructured.Unstructured
 	for _, o := range wanted {
@@ -58,6 +64,11 @@ func (w writer) write(ctx context.Context, wanted, have []client.Object) error {
 		if err != nil {
 			return err
 		}
+		if current == nil {
+			if err := w.free(ctx, want); err != nil {
+				return err
+			}
+		}
 		if current == nil || !within(want.Object, current.Object) {
 			objs = append(objs, want)
 		}
@@ -67,6 +78,24 @@ func (w writer) write(ctx context.Context, wanted, have []client.Object) error {
 	}
 	_, err := w.applier.Apply(ctx, objs...)
 	return err
+}
+
+// free returns an error when the API server has an object of that name which was made for another claim, or
+// for none.
+func (w writer) free(ctx context.Context, want *unstructured.Unstructured) error {
+	is := &unstructured.Unstructured{}
+	is.SetGroupVersionKind(want.GroupVersionKind())
+	err := w.live.Get(ctx, client.ObjectKeyFromObject(want), is)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for %s %s: %w", want.GetKind(), client.ObjectKeyFromObject(want), err)
+	}
+	if is.GetLabels()[v1alpha1.LabelClaim] != want.GetLabels()[v1alpha1.LabelClaim] {
+		return fmt.Errorf("%s %s was made by somebody else just now", want.GetKind(), client.ObjectKeyFromObject(want))
+	}
+	return nil
 }
 
 func (w writer) matching(want *unstructured.Unstructured, have []client.Object) (*unstructured.Unstructured, error) {
@@ -116,8 +145,8 @@ func rendered(o client.Object, scheme *runtime.Scheme) (*unstructured.Unstructur
 	return u, nil
 }
 
-// within reports whether every field of want has the same value in have. Lists are one value,
-// but for a list of strings (finalizers), which others may add to.
+// within reports whether every field of want has the same value in have. A list is one value, but for
+// finalizers, which others may add to.
 func within(want, have any) bool {
 	switch w := want.(type) {
 	case map[string]any:
@@ -126,32 +155,23 @@ func within(want, have any) bool {
 			return len(w) == 0 && have == nil
 		}
 		for k, v := range w {
+			if k == "finalizers" && contained(v, h[k]) {
+				continue
+			}
 			if !within(v, h[k]) {
 				return false
 			}
 		}
 		return true
-	case []any:
-		h, ok := have.([]any)
-		return ok && contained(w, h)
 	}
 	return reflect.DeepEqual(want, have)
 }
 
-func contained(want, have []any) bool {
-	for i, w := range want {
-		if _, isString := w.(string); !isString {
-			return len(want) == len(have) && (i >= len(have) || reflect.DeepEqual(want[i:], have[i:]))
-		}
-		found := false
-		for _, h := range have {
-			found = found || h == w
-		}
-		if !found {
-			return false
-		}
-	}
-	return true
+// contained reports whether every one of want is among have.
+func contained(want, have any) bool {
+	all, ok := want.([]any)
+	among, ok2 := have.([]any)
+	return ok && ok2 && !slices.ContainsFunc(all, func(w any) bool { return !slices.Contains(among, w) })
 }
 
 // eachItem calls f for every object of a list.

@@ -51,7 +51,7 @@ func (o observed) children(claim client.Object) []client.Object {
 // facts of the plan.
 func (o observed) facts(claim *v1alpha1.ApplicationClaim) facts {
 	f := facts{joins: o.environment != nil && !made(o.environment, claim)}
-	if o.gitops != nil && status.IsTrue(o.gitops.Status.Conditions, v1alpha1.ConditionReady) {
+	if repositoryReady(o.gitops) {
 		f.repoURL, f.branch = o.gitops.Status.CloneURL, o.gitops.Status.Branch
 	}
 	if o.environment != nil {

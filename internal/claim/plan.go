@@ -77,7 +77,7 @@ func planApplication(claim *v1alpha1.ApplicationClaim, f facts, opts Options) (p
 	}
 	if !f.joins {
 		p.environment = &v1alpha1.VClusterEnvironmentClaim{ObjectMeta: meta(claim.Namespace, request.Target(claim.Spec)),
-			Spec: v1alpha1.VClusterEnvironmentClaimSpec{Name: request.Target(claim.Spec)}}
+			Spec: v1alpha1.VClusterEnvironmentClaimSpec{Name: request.Target(claim.Spec), Size: claim.Spec.Size}}
 	}
 	if f.repoURL != "" && f.registered {
 		p.project = &argov1alpha1.AppProject{ObjectMeta: meta(opts.ArgoNamespace, name), Spec: projectSpec(claim, f)}

@@ -65,7 +65,7 @@ func TestPlanApplication(t *testing.T) {
 		}, facts{joins: true, repoURL: delivered.repoURL, registered: true}},
 		"all-fields": {func(c *v1alpha1.ApplicationClaim) {
 			c.Spec.Language, c.Spec.Framework, c.Spec.Image = "python", "fastapi", "registry.example.com:5000/customer@sha256:0123"
-			c.Spec.ExposeAPI = true
+			c.Spec.ExposeAPI, c.Spec.Size = true, "large"
 			c.Spec.DeletionPolicy = v1alpha1.DeletionDelete
 			c.Spec.Repository = &v1alpha1.RepositoryRequest{Provider: "local", Owner: "shop", Visibility: "public"}
 			c.Spec.Services = []v1alpha1.ServiceRequest{
@@ -232,8 +232,9 @@ func TestWithin(t *testing.T) {
 		"a changed field":                {m{"a": 1}, m{"a": 2}, false},
 		"a missing field":                {m{"a": m{"b": "x"}}, m{}, false},
 		"an empty object and none":       {m{"a": m{}}, m{}, true},
-		"others may add to strings":      {m{"f": l{"x"}}, m{"f": l{"y", "x"}}, true},
-		"a string that went":             {m{"f": l{"x", "z"}}, m{"f": l{"x"}}, false},
+		"others may add finalizers":      {m{"finalizers": l{"x"}}, m{"finalizers": l{"y", "x"}}, true},
+		"a finalizer that went":          {m{"finalizers": l{"x", "z"}}, m{"finalizers": l{"x"}}, false},
+		"nobody adds to other strings":   {m{"sourceRepos": l{"x"}}, m{"sourceRepos": l{"x", "*"}}, false},
 		"a list of objects is one value": {m{"f": l{m{"a": 1}}}, m{"f": l{m{"a": 1}, m{"a": 2}}}, false},
 		"the same list of objects":       {m{"f": l{m{"a": 1}}}, m{"f": l{m{"a": 1}}}, true},
 		"an empty list":                  {m{"f": l{}}, m{"f": l{}}, true},

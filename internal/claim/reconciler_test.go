@@ -6,6 +6,7 @@ package claim
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,4 +209,62 @@ func TestSharedEnvironment(t *testing.T) {
 	gone(w, &v1alpha1.ApplicationClaim{}, w.namespace, "guest")
 	gone(w, &v1alpha1.ApplicationClaim{}, w.namespace, "owner")
 	gone(w, &v1alpha1.VirtualCluster{}, "", "owner")
+}
+
+// The size of a claim is that of the environment that it makes, and follows it; an environment that
+// was there before keeps what it has.
+func TestSizeOfTheEnvironment(t *testing.T) {
+	w := newWorld(t, time.Millisecond)
+	claim := func(name string, change func(*v1alpha1.ApplicationClaimSpec)) *v1alpha1.ApplicationClaim {
+		c := &v1alpha1.ApplicationClaim{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+			Spec: v1alpha1.ApplicationClaimSpec{Name: name, Language: "go"}}
+		change(&c.Spec)
+		return c
+	}
+	has := func(size string) func(*v1alpha1.VClusterEnvironmentClaim) error {
+		return func(e *v1alpha1.VClusterEnvironmentClaim) error {
+			if e.Spec.Size != size {
+				return fmt.Errorf("its size is %s, want %s", e.Spec.Size, size)
+			}
+			return nil
+		}
+	}
+	sized := claim("sized", func(s *v1alpha1.ApplicationClaimSpec) { s.Size = "large" })
+	if err := w.Client.Create(t.Context(), sized); err != nil {
+		t.Fatal(err)
+	}
+	eventually(w, &v1alpha1.VClusterEnvironmentClaim{}, w.namespace, "sized", has("large"))
+	before := sized.DeepCopy()
+	sized.Spec.Size = "small"
+	if err := w.Client.Patch(t.Context(), sized, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(w, &v1alpha1.VClusterEnvironmentClaim{}, w.namespace, "sized", has("small"))
+
+	own := &v1alpha1.VClusterEnvironmentClaim{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "own"},
+		Spec: v1alpha1.VClusterEnvironmentClaimSpec{Name: "own", Size: "xlarge"}}
+	if err := w.Client.Create(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	joining := claim("own", func(s *v1alpha1.ApplicationClaimSpec) { s.Size = "small" })
+	if err := w.Client.Create(t.Context(), joining); err != nil {
+		t.Fatal(err)
+	}
+	w.ready(w.namespace, "own", metav1.ConditionFalse, v1alpha1.ReasonWaiting, "its size is xlarge, not small", "edit vclusterenvironmentclaim own")
+	eventually(w, own, w.namespace, "own", has("xlarge"))
+	if own.Labels[v1alpha1.LabelClaim] != "" {
+		t.Errorf("the environment was taken over: %v", own.Labels)
+	}
+
+	err := w.Client.Create(t.Context(), claim("guest", func(s *v1alpha1.ApplicationClaimSpec) { s.Size, s.TargetVCluster = "small", "own" }))
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "leave size out here") {
+		t.Errorf("a size for another's environment: %v", err)
+	}
+	for _, c := range []client.Object{sized, joining} {
+		w.delete(c)
+		gone(w, &v1alpha1.ApplicationClaim{}, w.namespace, c.GetName())
+	}
+	eventually(w, own, w.namespace, "own", exists)
+	w.delete(own)
+	gone(w, own, w.namespace, "own")
 }

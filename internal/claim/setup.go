@@ -14,11 +14,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
@@ -77,16 +80,17 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("making the claim stages' client: %w", err)
 	}
-	w := writer{applier: apply.New(direct, fieldOwner), scheme: mgr.GetScheme()}
+	w := writer{applier: apply.New(direct, fieldOwner), live: direct, scheme: mgr.GetScheme()}
 	observe, err := stageHistogram(metrics.Registry)
 	if err != nil {
 		return err
 	}
-	applications := &applicationReconciler{client: mgr.GetClient(), live: direct, writer: w, opts: opts, finished: observe}
+	rm := remover{client: mgr.GetClient(), live: direct, events: teller{mgr.GetEventRecorder(fieldOwner)}}
+	applications := &applicationReconciler{remover: rm, writer: w, opts: opts, finished: observe}
 	if err := applications.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the controller of ApplicationClaims: %w", err)
 	}
-	environments := &environmentReconciler{client: mgr.GetClient(), live: direct, writer: w, opts: opts}
+	environments := &environmentReconciler{remover: rm, writer: w, opts: opts}
 	if err := environments.setup(mgr); err != nil {
 		return fmt.Errorf("setting up the controller of VClusterEnvironmentClaims: %w", err)
 	}
@@ -114,9 +118,19 @@ func (r *environmentReconciler) setup(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.VirtualCluster{}, byLabel).
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(r.named)).
 		Watches(&v1alpha1.VirtualNamespace{}, handler.EnqueueRequestsFromMapFunc(r.named)).
+		Watches(&v1alpha1.ApplicationClaim{}, handler.EnqueueRequestsFromMapFunc(r.guests), builder.WithPredicates(ending())).
 		Named("vclusterenvironmentclaim").
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.opts.Concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}).
 		Complete(r)
+}
+
+// ending lets through what begins to be deleted, and what is gone.
+func ending() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc:  func(e event.CreateEvent) bool { return !e.Object.GetDeletionTimestamp().IsZero() },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return !e.ObjectNew.GetDeletionTimestamp().IsZero() },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
 }
 
 func addIndexes(indexer client.FieldIndexer) error {
@@ -176,16 +190,26 @@ func (r *applicationReconciler) inEnvironment(ctx context.Context, o client.Obje
 		client.InNamespace(env.Namespace), client.MatchingFields{indexTarget: env.Spec.Name})
 }
 
-// rivals maps an application that is going away to those that wait for that: they want its name,
+// rivals maps an application to those that a change of it may concern, most of all its end: they want its name,
 // or it runs in their environment.
 func (r *applicationReconciler) rivals(ctx context.Context, o client.Object) []reconcile.Request {
 	claim, ok := o.(*v1alpha1.ApplicationClaim)
-	if !ok || claim.DeletionTimestamp.IsZero() {
+	if !ok {
 		return nil
 	}
 	out := requests(ctx, r.client, &v1alpha1.ApplicationClaimList{}, client.MatchingFields{indexName: claim.Spec.Name})
 	return append(out, requests(ctx, r.client, &v1alpha1.ApplicationClaimList{},
 		client.InNamespace(claim.Namespace), client.MatchingFields{indexTarget: request.Target(claim.Spec)})...)
+}
+
+// guests maps an application to the environment that it runs in, which waits for its end before it goes.
+func (r *environmentReconciler) guests(ctx context.Context, o client.Object) []reconcile.Request {
+	claim, ok := o.(*v1alpha1.ApplicationClaim)
+	if !ok {
+		return nil
+	}
+	return requests(ctx, r.client, &v1alpha1.VClusterEnvironmentClaimList{},
+		client.InNamespace(claim.Namespace), client.MatchingFields{indexName: request.Target(claim.Spec)})
 }
 
 // named maps a VirtualCluster, or an object in its home namespace, to the claims for its name:

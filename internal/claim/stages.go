@@ -68,14 +68,23 @@ func repositoriesStage(o observed) stage {
 		if r == nil {
 			return working(typ, "waiting for the Repository objects to be made")
 		}
-		if status.IsTrue(r.Status.Conditions, v1alpha1.ConditionReady) {
+		if repositoryReady(r) {
 			continue
 		}
 		problem := deepest(r.Status.Conditions)
 		if problem.failed {
 			return failed(typ, "Repository %s/%s: %s", r.Namespace, r.Name, problem.message)
 		}
+		if status.IsTrue(r.Status.Conditions, v1alpha1.ConditionReady) {
+			problem.message = "a change is being written"
+		}
 		return working(typ, "Repository %s/%s: %s", r.Namespace, r.Name, problem.message)
+	}
+	// A person's edit won against the claim: what runs, runs, but it is not what the claim says.
+	for _, r := range []*v1alpha1.Repository{o.source, o.gitops} {
+		if c := status.Get(r.Status.Conditions, v1alpha1.ConditionSynced); c != nil && c.Status == metav1.ConditionFalse {
+			return stage{typ: typ, done: true, reason: c.Reason, message: fmt.Sprintf("Repository %s/%s: %s", r.Namespace, r.Name, c.Message)}
+		}
 	}
 	return done(typ)
 }
@@ -88,7 +97,7 @@ func environmentStage(claim *v1alpha1.ApplicationClaim, o observed, typ string) 
 	env := o.environment
 	name := fmt.Sprintf("VClusterEnvironmentClaim %s/%s", env.Namespace, env.Name)
 	if !env.DeletionTimestamp.IsZero() {
-		return failed(typ, "%s is being deleted", name)
+		return failed(typ, "%s is being deleted and waits for this application to be deleted too", name)
 	}
 	if c := status.Get(env.Status.Conditions, typ); c != nil {
 		if c.Status == metav1.ConditionTrue {
@@ -122,12 +131,12 @@ func deliveredStage(claim *v1alpha1.ApplicationClaim, o observed) stage {
 		}
 	}
 	if len(problems) > 0 {
-		return failed(typ, "%s: %s; correct it in %s and push", name, strings.Join(problems, "; "), repositoryURL(o))
+		return failed(typ, "%s: %s; %s", name, strings.Join(problems, "; "), deliveryWayOut(claim, o))
 	}
 	if op := d.Status.OperationState; op != nil && op.Message != "" {
 		switch op.Phase {
 		case argov1alpha1.OperationFailed, argov1alpha1.OperationError:
-			return failed(typ, "%s: %s; correct it in %s and push", name, op.Message, repositoryURL(o))
+			return failed(typ, "%s: %s; %s", name, op.Message, deliveryWayOut(claim, o))
 		case argov1alpha1.OperationRunning:
 			return working(typ, "%s: %s", name, op.Message)
 		}
@@ -135,16 +144,14 @@ func deliveredStage(claim *v1alpha1.ApplicationClaim, o observed) stage {
 	return working(typ, "%s: waiting for the first delivery of %s", name, repositoryURL(o))
 }
 
-func repositoryURL(o observed) string {
-	if o.gitops == nil {
-		return "the GitOps repository"
-	}
-	return cmp.Or(o.gitops.Status.URL, o.gitops.Status.CloneURL, o.gitops.Spec.Name)
-}
-
 func healthyStage(claim *v1alpha1.ApplicationClaim, o observed) stage {
 	const typ = v1alpha1.ConditionComponentsHealthy
-	if o.delivery == nil || o.delivery.Status.Sync.Revision == "" || len(o.delivery.Status.Resources) == 0 {
+	switch {
+	case o.delivery == nil || o.delivery.Status.Sync.Revision == "":
+		return waiting(typ, "waiting for the delivery")
+	case len(o.delivery.Status.Resources) == 0 && o.delivery.Status.Sync.Status == argov1alpha1.SyncStatusSynced:
+		return failed(typ, "%s has nothing to run in %s; put an OAM Application there and push", repositoryURL(o), request.GitOpsPath)
+	case len(o.delivery.Status.Resources) == 0:
 		return waiting(typ, "waiting for the delivery")
 	}
 	health, message := worstHealth(o.delivery.Status)

@@ -4,6 +4,7 @@
 package claim
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,10 @@ func finished() observed {
 				condition(v1alpha1.ConditionRegistered, metav1.ConditionTrue, v1alpha1.ReasonAvailable, ""),
 			}},
 		},
+		project: &argov1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: "customer-service"}},
 		delivery: &argov1alpha1.Application{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "argocd", Name: "customer-service-oam"},
+			Spec:       argov1alpha1.ApplicationSpec{Project: "customer-service"},
 			Status: argov1alpha1.ApplicationStatus{
 				Sync:      argov1alpha1.SyncStatus{Status: argov1alpha1.SyncStatusSynced, Revision: "abc"},
 				Health:    argov1alpha1.AppHealthStatus{Status: argov1alpha1.HealthHealthy},
@@ -77,6 +80,10 @@ func TestReadyNamesTheDeepestProblem(t *testing.T) {
 			o.delivery.Status.Conditions = []argov1alpha1.ApplicationCondition{
 				{Type: argov1alpha1.ConditionComparisonError, Message: "application.yaml:7: did not find expected key"}}
 		}, was: true, reason: v1alpha1.ReasonUnavailable, wants: []string{"Delivered", "application.yaml:7", "push"}},
+		"a change that is not written yet": {spoil: func(o *observed) { o.gitops.Generation = 2 }, was: true, reason: v1alpha1.ReasonUnavailable,
+			wants: []string{"RepositoriesReady", "customer-service-gitops: a change is being written"}},
+		"nothing in the repository": {spoil: func(o *observed) { o.delivery.Status.Resources = nil }, was: true, reason: v1alpha1.ReasonUnavailable,
+			wants: []string{"customer-service-gitops.git has nothing to run in oam/applications"}},
 		"a parameter that does not fit": {spoil: func(o *observed) {
 			o.delivery.Status.Health = argov1alpha1.AppHealthStatus{Status: argov1alpha1.HealthDegraded}
 			o.delivery.Status.Resources[0].Health = &argov1alpha1.HealthStatus{Status: argov1alpha1.HealthDegraded,
@@ -97,6 +104,71 @@ func TestReadyNamesTheDeepestProblem(t *testing.T) {
 				if !strings.Contains(ready.Message, want) {
 					t.Errorf("message %q does not say %q", ready.Message, want)
 				}
+			}
+		})
+	}
+}
+
+// A person's edit that wins against the claim's does not end the application; the claim says that it is not
+// what it asked for.
+func TestMergeConflictIsTold(t *testing.T) {
+	o := finished()
+	o.gitops.Status.Conditions = append([]metav1.Condition{}, append(o.gitops.Status.Conditions,
+		condition(v1alpha1.ConditionSynced, metav1.ConditionFalse, "MergeConflict", "The platform and a person changed the same lines"))...)
+	var conds []metav1.Condition
+	ready := summarize(&conds, 1, applicationStages(customerService(), o), true)
+	if c := status.Get(conds, v1alpha1.ConditionReady); !ready || !strings.Contains(c.Message, "customer-service-gitops: The platform and a person") {
+		t.Errorf("ready %v: %+v", ready, c)
+	}
+	if h := happenings(nil, conds); !slices.ContainsFunc(h, func(h happening) bool { return h.typ == "Warning" && h.reason == "MergeConflict" }) {
+		t.Errorf("events: %+v", h)
+	}
+}
+
+// What holds up a delivery has a way out of its own: a push mends only what stands in the repository.
+func TestDeliveryWayOut(t *testing.T) {
+	const push = "correct it in http://git/customer-service-gitops.git and push"
+	type conditions = []argov1alpha1.ApplicationCondition
+	for name, c := range map[string]struct {
+		conditions conditions
+		spoil      func(*observed)
+		wants      string
+	}{
+		"the API server refuses a manifest": {conditions: conditions{{Type: argov1alpha1.ConditionSyncError, Message: "spec.replicas: Invalid value"}}, wants: push},
+		"a manifest is not YAML":            {conditions: conditions{{Type: argov1alpha1.ConditionComparisonError, Message: "application.yaml:7"}}, wants: push},
+		"a kind that the project refuses":   {conditions: conditions{{Type: argov1alpha1.ConditionInvalidSpecError, Message: "ClusterRole may not be delivered"}}, wants: push},
+		"the virtual cluster does not answer": {conditions: conditions{
+			{Type: argov1alpha1.ConditionComparisonError, Message: "cluster customer-service is not reachable"}, {Type: argov1alpha1.ConditionDestinationUnreachable}},
+			wants: "it goes on by itself when virtual cluster customer-service answers"},
+		"Argo CD cannot reach what is not ready": {conditions: conditions{{Type: argov1alpha1.ConditionComparisonError, Message: "failed to load live state"}},
+			spoil: func(o *observed) {
+				o.environment.Status.Conditions[0].Status = metav1.ConditionFalse
+			}, wants: "it goes on by itself when virtual cluster customer-service answers"},
+		"the registration is gone": {conditions: conditions{{Type: argov1alpha1.ConditionInvalidSpecError, Message: "there is no cluster customer-service"}},
+			spoil: func(o *observed) {
+				o.environment.Status.Conditions[1].Status = metav1.ConditionFalse
+			}, wants: "is registered again"},
+		"the project is gone": {conditions: conditions{{Type: argov1alpha1.ConditionInvalidSpecError, Message: "there is no AppProject"}},
+			spoil: func(o *observed) { o.project = nil }, wants: "when AppProject argocd/customer-service is made again"},
+		"the Git server does not answer": {conditions: conditions{
+			{Type: argov1alpha1.ConditionComparisonError, Message: "repository not reachable"}, {Type: argov1alpha1.ConditionRepositoryUnreachable}},
+			wants: "when http://git/customer-service-gitops.git can be read"},
+		"the repository is not ready": {conditions: conditions{{Type: argov1alpha1.ConditionComparisonError, Message: "rpc error"}},
+			spoil: func(o *observed) { o.gitops.Status.Conditions = nil }, wants: "can be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := finished()
+			o.delivery.Status.Sync.Status = argov1alpha1.SyncStatusUnknown
+			o.delivery.Status.Conditions = c.conditions
+			if c.spoil != nil {
+				c.spoil(&o)
+			}
+			got := deliveredStage(customerService(), o)
+			if !strings.Contains(got.message, c.conditions[0].Message+"; ") || !strings.Contains(got.message, c.wants) {
+				t.Errorf("got %q, want %q in it", got.message, c.wants)
+			}
+			if c.wants != push && strings.Contains(got.message, "and push") {
+				t.Errorf("a push does not mend that: %q", got.message)
 			}
 		})
 	}

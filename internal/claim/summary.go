@@ -32,7 +32,14 @@ func summarize(conds *[]metav1.Condition, generation int64, stages []stage, was 
 		culprit = slices.IndexFunc(stages, func(s stage) bool { return !s.done })
 	}
 	if culprit < 0 {
-		status.Set(conds, generation, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "")
+		note := ""
+		for _, s := range stages {
+			if s.message != "" {
+				note = s.typ + ": " + s.message
+				break
+			}
+		}
+		status.Set(conds, generation, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, note)
 		return true
 	}
 	reason := v1alpha1.ReasonCreating

@@ -6,7 +6,9 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -101,26 +104,56 @@ func decodeStrictly(text []byte, into any) error {
 	return errors.Join(append(strict, err)...)
 }
 
-// printDocuments writes objects as a person would write them.
-func printDocuments(w io.Writer, objs []client.Object) error {
-	for i, o := range objs {
-		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+// printClaims writes the claims as -o says, else in the given format, as a person would write them: without
+// status and without what the API server notes about a new object. "" prints nothing.
+func (o *createOptions) printClaims(claims []client.Object, otherwise string) error {
+	format := cmp.Or(o.output, otherwise)
+	for i, c := range claims {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(c)
 		if err != nil {
 			return err
 		}
-		delete(content, "status")
-		text, err := yaml.Marshal(pruned(content))
-		if err != nil {
-			return err
+		content = pruned(content)
+		if o.dryRun != "" {
+			delete(content, "status")
 		}
-		if i > 0 {
-			fmt.Fprintln(w, "---")
+		if metadata, ok := content["metadata"].(map[string]any); ok {
+			delete(metadata, "managedFields")
+			if o.dryRun != "" {
+				for _, k := range []string{"uid", "creationTimestamp", "generation"} {
+					delete(metadata, k)
+				}
+			}
 		}
-		if _, err := w.Write(text); err != nil {
+		if err := printDocument(o.program.Out, format, content, i > 0); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// printDocument writes one object of several.
+func printDocument(w io.Writer, format string, content map[string]any, further bool) error {
+	var text []byte
+	var err error
+	switch format {
+	case "yaml":
+		text, err = yaml.Marshal(content)
+		if further {
+			text = append([]byte("---\n"), text...)
+		}
+	case "json":
+		text, err = json.MarshalIndent(content, "", "  ")
+		text = append(text, '\n')
+	case "name":
+		u := unstructured.Unstructured{Object: content}
+		text = fmt.Appendln(nil, resourceName(u.GroupVersionKind(), u.GetName()))
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", format, err)
+	}
+	_, err = w.Write(text)
+	return err
 }
 
 // pruned drops what is null.
@@ -154,7 +187,8 @@ func (o *createOptions) same(ctx context.Context, h *host, asked runtime.Object,
 		return fmt.Errorf("%s %s exists and asks for something else (%s); change that one (`skerry kubectl -n %s edit %s %s`), or delete it first",
 			kind, key, strings.Join(different, ", "), key.Namespace, strings.ToLower(kind), key.Name)
 	}
-	fmt.Fprintf(o.program.Out, "%s %s is there already.\n", kind, key)
+	c.GetObjectKind().SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
+	say(o.people(), "%s %s is there already.", kind, key)
 	return nil
 }
 
@@ -174,7 +208,11 @@ func differences(asked, is runtime.Object) ([]string, error) {
 	var out []string
 	for k, v := range wantSpec {
 		if fmt.Sprint(v) != fmt.Sprint(haveSpec[k]) {
-			out = append(out, fmt.Sprintf("%s is %v, not %v", k, haveSpec[k], v))
+			is, set := haveSpec[k]
+			if !set {
+				is = "unset"
+			}
+			out = append(out, fmt.Sprintf("%s is %v, not %v", k, is, v))
 		}
 	}
 	slices.Sort(out)

@@ -65,14 +65,19 @@ type Program struct {
 }
 
 // Main runs the command line and returns the exit code. args[0] is the program's name: as kubectl-skerry
-// it is a plugin of kubectl and says so in its help.
+// it is a plugin of kubectl and says so in its help, as kubectl_complete-skerry it completes its words.
 func (p Program) Main(ctx context.Context, args []string) int {
-	root := p.command()
-	if strings.HasPrefix(filepath.Base(args[0]), "kubectl-") {
+	root, rest := p.command(), args[1:]
+	plugin, completes := asPlugin(filepath.Base(args[0]))
+	if plugin {
 		root.Use = "kubectl skerry"
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl skerry"}
+		root.CompletionOptions.DisableDefaultCmd = true // kubectl's own covers its plugins
 	}
-	root.SetArgs(args[1:])
+	if completes {
+		rest = append([]string{cobra.ShellCompRequestCmd}, rest...)
+	}
+	root.SetArgs(rest)
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
@@ -117,7 +122,12 @@ func (p Program) command() *cobra.Command {
 cluster, with its databases attached and Git as the only way in.
 
 Exit codes: 0 done; 1 failed, or a check did not hold; 2 the request cannot be, nothing was
-changed; 3 not done in time; 130 interrupted. kubectl commands end with kubectl's own code.`,
+changed; 3 not done in time; 130 interrupted. kubectl commands end with kubectl's own code.
+
+As a plugin of kubectl, with completion:
+  ln -s "$(command -v skerry)" /usr/local/bin/kubectl-skerry
+  ln -s "$(command -v skerry)" /usr/local/bin/kubectl_complete-skerry
+  kubectl skerry get`,
 		Example: `  skerry up
   skerry create customer-service --language go --database postgres --cache redis --wait
   skerry verify customer-service
@@ -126,6 +136,7 @@ changed; 3 not done in time; 130 interrupted. kubectl commands end with kubectl'
 		SilenceUsage:  true,
 		Version:       version.Version,
 	}
+	onlySubcommands(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; see %s --help", err, cmd.CommandPath())
 	})
@@ -136,11 +147,29 @@ changed; 3 not done in time; 130 interrupted. kubectl commands end with kubectl'
 	root.AddGroup(&cobra.Group{ID: "applications", Title: "Applications:"}, &cobra.Group{ID: "inside", Title: "Looking inside:"},
 		&cobra.Group{ID: "platform", Title: "The platform:"})
 	root.AddCommand(
-		grouped("applications", c.createCommand(), c.getCommand(), c.deleteCommand(), c.timingCommand(), c.repoCommand(), c.gitCredentialCommand())...)
+		grouped("applications", c.createCommand(), c.waitCommand(), c.getCommand(), c.deleteCommand(), c.timingCommand(), c.repoCommand(), c.gitCredentialCommand())...)
 	root.AddCommand(grouped("inside", c.connectCommand(), c.traceCommand(), c.verifyCommand(), c.kubectlCommand())...)
 	root.AddCommand(grouped("platform", c.upCommand(), c.downCommand(), c.statusCommand(), c.imagesCommand(), c.installCommand(), c.uninstallCommand())...)
 	root.AddCommand(c.versionCommand())
+	c.globalCompletions(root)
 	return root
+}
+
+// onlySubcommands makes a command that does nothing itself show its help, and refuse what is none of its
+// subcommands with those that were perhaps meant.
+func onlySubcommands(cmd *cobra.Command) {
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		meant := "see " + cmd.CommandPath() + " --help"
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			meant = "did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return usage("there is no command %q; %s", args[0], meant)
+	}
 }
 
 func grouped(id string, commands ...*cobra.Command) []*cobra.Command {
@@ -160,6 +189,14 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+// noArgs is cobra.NoArgs with an exit code and words for people.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%q is not expected: %s", args[0], cmd.UseLine())
+	}
+	return nil
+}
+
 func atMostOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 {
@@ -171,9 +208,10 @@ func atMostOne(what string) cobra.PositionalArgs {
 
 func (c *common) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  skerry version -o json",
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return c.print(map[string]string{"version": version.Version}, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, "skerry", version.Version)

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
@@ -48,7 +50,7 @@ func TestChartValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := installOptions{common: &common{}, values: []string{file}, set: []string{"pool.replicas=3", "image.tag=next", "a.b=true"}}
-	got, err := o.chartValues()
+	got, err := o.chartValues(nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +65,60 @@ func TestChartValues(t *testing.T) {
 		t.Error(diff)
 	}
 	o.set = []string{"nonsense"}
-	if _, err := o.chartValues(); err == nil {
+	if _, err := o.chartValues(nil, false); err == nil {
 		t.Error("--set without = is accepted")
+	}
+}
+
+// What was given before stays, but for the images, which are of this version; what is given now wins.
+func TestChartValuesOfAnEarlierInstallation(t *testing.T) {
+	earlier := func() map[string]any {
+		return map[string]any{
+			"local": true, "build": "0123", "image": map[string]any{"repository": "registry.example.com/skerry", "tag": "0.0.1"},
+			"catalog": map[string]any{"demoImage": "skerry.dev/demo:0.0.1"}, "pool": map[string]any{"replicas": 2, "memory": "1Gi"},
+		}
+	}
+	o := installOptions{common: &common{}, set: []string{"pool.replicas=3"}}
+	got, err := o.chartValues(earlier(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"local": true, "build": "0123", "image": map[string]any{"repository": "registry.example.com/skerry", "tag": version.Version},
+		"gitServer": map[string]any{"image": map[string]any{"tag": version.Version}},
+		"catalog":   map[string]any{"demoImage": "skerry.dev/demo:" + version.Version}, "pool": map[string]any{"replicas": float64(3), "memory": "1Gi"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	moved := earlier()
+	moved["catalog"] = map[string]any{"demoImage": "registry.example.com:5000/demo:0.0.1"}
+	if got, err = o.chartValues(moved, false); err != nil || got["catalog"].(map[string]any)["demoImage"] != "registry.example.com:5000/demo:"+version.Version {
+		t.Errorf("the demo image in a registry of the person's own: %v, %v", got["catalog"], err)
+	}
+	own := earlier()
+	own["catalog"] = map[string]any{"demoImage": "registry.example.com/demo:7"}
+	if got, err = o.chartValues(own, false); err != nil || got["catalog"].(map[string]any)["demoImage"] != "registry.example.com/demo:7" {
+		t.Errorf("a demo image of the person's own: %v, %v", got["catalog"], err)
+	}
+	o.set = []string{"local=false"}
+	if got, err = o.chartValues(nil, true); err != nil || got["local"] != false {
+		t.Errorf("local that a person sets: %v, %v", got["local"], err)
+	}
+}
+
+// A cluster of `skerry up` is known by its authority, whatever its address is called.
+func TestIsLocal(t *testing.T) {
+	root := t.TempDir()
+	cluster := &clientcmdapi.Cluster{Server: "https://10.0.0.1:6443", CertificateAuthorityData: []byte("ca")}
+	if err := writeContext(filepath.Join(root, "skerry", "kubeconfig"), "local", cluster, credential{}); err != nil {
+		t.Fatal(err)
+	}
+	config := func(ca string) *rest.Config {
+		return &rest.Config{Host: "https://localhost:6443", TLSClientConfig: rest.TLSClientConfig{CAData: []byte(ca)}}
+	}
+	if !isLocal(config("ca"), root) || isLocal(config("another"), root) || isLocal(config(""), root) || isLocal(config("ca"), t.TempDir()) {
+		t.Error("the local platform is not told from another cluster")
 	}
 }
 
@@ -121,7 +175,7 @@ func TestWriteContext(t *testing.T) {
 func TestProgressWithoutTerminal(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Now()
-	p := newProgress(&out, now)
+	p := newProgress(&out, now, false)
 	p.done(line{key: "a", text: "repositories", took: 1500 * time.Millisecond})
 	p.done(line{key: "a", text: "repositories", took: 1500 * time.Millisecond})
 	p.wait("VirtualCluster shop:\n waiting")
@@ -142,6 +196,46 @@ func TestWithoutSkerryKube(t *testing.T) {
 	p := Program{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errs}, Getenv: os.Getenv}
 	if code := p.Main(t.Context(), []string{"skerry", "up"}); code != ExitUsage || !strings.Contains(errs.String(), "make build") {
 		t.Errorf("ended with %d: %s", code, errs.String())
+	}
+}
+
+// Every command says what it does in one line without a full stop, and shows how it is used.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var check func(cmd *cobra.Command)
+	check = func(cmd *cobra.Command) {
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") || !strings.Contains(cmd.Example, "skerry") {
+			t.Errorf("%s: %q, with the example %q", cmd.CommandPath(), cmd.Short, cmd.Example)
+		}
+		for _, sub := range cmd.Commands() {
+			check(sub)
+		}
+	}
+	check(Program{Getenv: os.Getenv}.command())
+}
+
+// Where escapes are not wanted, a terminal gets plain lines.
+func TestPlainProgress(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("this machine has no terminals")
+	}
+	defer terminal.Close()
+	for name, c := range map[string]struct {
+		env   map[string]string
+		plain bool
+	}{
+		"a terminal":      {map[string]string{"TERM": "xterm"}, false},
+		"NO_COLOR":        {map[string]string{"TERM": "xterm", "NO_COLOR": "1"}, true},
+		"a dumb terminal": {map[string]string{"TERM": "dumb"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c1 := &common{program: Program{Getenv: func(k string) string { return c.env[k] }}}
+			p := c1.progress(terminal)
+			p.close()
+			if (p.width == 0) != c.plain {
+				t.Errorf("width %d", p.width)
+			}
+		})
 	}
 }
 

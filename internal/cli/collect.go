@@ -106,7 +106,7 @@ func list(ctx context.Context, c client.Reader, gvk schema.GroupVersionKind, opt
 // nodeOf is one object as a node.
 func nodeOf(where string, o *unstructured.Unstructured) *node {
 	v := judge(o)
-	return &node{Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName(), Where: where, State: v.state, Message: v.message}
+	return &node{Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName(), Where: where, State: v.state, Message: v.message, silent: v.silent}
 }
 
 // fetch reads an object that should be there.

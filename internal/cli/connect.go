@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -26,6 +27,17 @@ type connectOptions struct {
 	lifetime time.Duration
 	// inFile is the kubeconfig that a context is written into.
 	inFile string
+}
+
+// connected is a context that was written.
+type connected struct {
+	Context    string    `json:"context"`
+	Kubeconfig string    `json:"kubeconfig"`
+	User       string    `json:"user"`
+	Server     string    `json:"server"`
+	Expires    time.Time `json:"expires"`
+	// Forwarding is set when the context works only as long as the command runs.
+	Forwarding bool `json:"forwarding"`
 }
 
 func (c *common) connectCommand() *cobra.Command {
@@ -55,8 +67,9 @@ address is not routed to this machine, connect stays and forwards until you stop
 		},
 	}
 	cmd.Flags().DurationVar(&o.lifetime, "lifetime", 8*time.Hour, "of the certificate, at least 10m")
+	c.outputFlag(cmd)
 	cmd.Flags().StringVar(&o.inFile, "write-to", "", "kubeconfig to write the context into (default: the first of $KUBECONFIG, or ~/.kube/config)")
-	return cmd
+	return c.named(cmd, applications, environments)
 }
 
 // environmentOf is the virtual cluster that an application runs in; a name that no claim has may be
@@ -115,12 +128,16 @@ func (o *connectOptions) RunContext(ctx context.Context, name string) error {
 	if err := writeContext(file, entry, cluster, cred); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.program.Out, "Wrote context %s into %s: you are %q there, until %s.\n  kubectl --context %s get pods\n",
-		entry, file, user, cred.expires.Local().Format("2006-01-02 15:04"), entry)
-	if t.Direct {
-		return nil
+	made := connected{Context: entry, Kubeconfig: file, User: user, Server: cluster.Server, Expires: cred.expires, Forwarding: !t.Direct}
+	err = o.print(made, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "Wrote context %s into %s: you are %q there, until %s.\n  kubectl --context %s get pods\n",
+			entry, file, user, cred.expires.Local().Format("2006-01-02 15:04"), entry)
+		return err
+	})
+	if err != nil || t.Direct {
+		return err
 	}
-	fmt.Fprintf(o.program.Out, "The virtual cluster's address is not routed to this machine: forwarding %s through the host's API server.\nThe context works as long as this command runs; stop it with Ctrl-C.\n", t.Address)
+	fmt.Fprintf(o.people(), "The virtual cluster's address is not routed to this machine: forwarding %s through the host's API server.\nThe context works as long as this command runs; stop it with Ctrl-C.\n", t.Address)
 	return o.keepForwarding(ctx, h, t)
 }
 

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -35,7 +34,7 @@ type createOptions struct {
 	exposeAPI      bool
 	deleteRepos    bool
 	file           string
-	dryRun         bool
+	dryRun         string
 	wait           bool
 	timeout        time.Duration
 }
@@ -45,9 +44,16 @@ func (c *common) createCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create NAME --language LANGUAGE",
 		Short: "Ask for an application with its repositories, its environment and its services",
+		Long: `Ask for an application with its repositories, its environment and its services. Asking again for the
+same is no error; for something else it is.
+
+With --wait, each stage is shown when it is done, and in between what is waited for. Stopping the wait
+(Ctrl-C) stops nothing else.`,
 		Example: `  skerry create customer-service --language go --database postgres --cache redis --wait
-  skerry create -f claim.yaml
-  skerry create orders --language python --dry-run`,
+  skerry create orders --language python --size small
+  skerry create orders --language go --target-vcluster shop
+  skerry create orders --language go --dry-run -o yaml > claim.yaml
+  skerry create -f claim.yaml --wait`,
 		Args: atMostOne("name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -59,53 +65,93 @@ func (c *common) createCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.language, "language", "", "of the source template: "+strings.Join(request.Languages(), ", "))
 	f.StringVar(&o.framework, "framework", "", "of the source template (default: the language's)")
-	f.StringVar(&o.database, "database", "none", strings.Join(request.Databases(), ", "))
-	f.StringVar(&o.cache, "cache", "none", strings.Join(request.Caches(), ", "))
+	f.StringVar(&o.database, "database", "", strings.Join(request.Databases(), ", ")+" (default none)")
+	f.StringVar(&o.cache, "cache", "", strings.Join(request.Caches(), ", ")+" (default none)")
 	f.StringVar(&o.image, "image", "", "to run (default: the platform's demo application)")
 	f.StringVar(&o.targetVCluster, "target-vcluster", "", "virtual cluster to run in (default: one of its own)")
 	f.StringVar(&o.size, "size", "", "of the environment: "+strings.Join(request.Sizes(), ", ")+" (default medium)")
 	f.BoolVar(&o.exposeAPI, "expose", false, "give the application a route from outside")
 	f.BoolVar(&o.deleteRepos, "delete-repositories", false, "delete the repositories with the application (default: they stay)")
 	f.StringVarP(&o.file, "file", "f", "", "claims to create, as YAML; - is standard input")
-	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be created")
+	dryRunFlag(cmd, &o.dryRun, "print the claim that would be made, and make nothing")
 	f.BoolVar(&o.wait, "wait", false, "wait until the application answers, and show how it gets there")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "of --wait")
+	c.outputFlag(cmd, "name")
+	flagWords(cmd, "language", request.Languages()...)
+	flagWords(cmd, "database", request.Databases()...)
+	flagWords(cmd, "cache", request.Caches()...)
+	flagWords(cmd, "size", request.Sizes()...)
+	flagCompletion(cmd, "target-vcluster", func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		return c.complete(cmd.Context(), begun, environments)
+	})
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	return cmd
 }
 
-// Run creates the claims and, with --wait, follows them.
+// Run creates the claims and, with --wait, follows them. With -o the claims go to standard output as they are
+// then, and what is said to people to standard error.
 func (o *createOptions) Run(ctx context.Context) error {
 	claims, err := o.claims()
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
-		return printDocuments(o.program.Out, claims)
+	if o.dryRun == dryRunClient {
+		return o.printClaims(claims, "yaml")
 	}
 	h, err := o.host()
 	if err != nil {
 		return err
 	}
-	for _, c := range claims {
-		if err := o.create(ctx, h, c); err != nil {
+	for i := range claims {
+		if err := o.create(ctx, h, claims[i]); err != nil {
 			return err
 		}
 	}
+	if o.dryRun == dryRunServer {
+		return o.printClaims(claims, "yaml")
+	}
+	if err := o.follow(ctx, h, claims); err != nil {
+		return err
+	}
+	return o.printClaims(claims, "")
+}
+
+// follow waits for the applications, or says how to.
+func (o *createOptions) follow(ctx context.Context, h *host, claims []client.Object) error {
 	for _, c := range claims {
 		claim, ok := c.(*v1alpha1.ApplicationClaim)
 		if !ok {
+			if err := o.followEnvironment(ctx, c); err != nil {
+				return err
+			}
 			continue
 		}
 		h.namespace = claim.Namespace
 		if !o.wait {
-			fmt.Fprintf(o.program.Out, "Follow it with: skerry get %s -n %s\n", claim.Name, claim.Namespace)
+			say(o.people(), "Follow it with: skerry wait %s%s", claim.Name, o.where(claim.Namespace))
 			continue
 		}
-		if err := o.waitReady(ctx, h, claim); err != nil {
+		if err := o.waitReady(ctx, h, claim, o.timeout); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// followEnvironment lets kubectl wait: an environment has no stages worth a line each.
+func (o *createOptions) followEnvironment(ctx context.Context, env client.Object) error {
+	args := []string{"wait", "--for=condition=Ready", "vclusterenvironmentclaim/" + env.GetName(), "-n", env.GetNamespace(), "--timeout=" + o.timeout.String()}
+	if !o.wait {
+		say(o.people(), "Follow it with: skerry kubectl %s", strings.Join(args, " "))
+		return nil
+	}
+	flags, err := o.hostFlags(nil)
+	if err != nil {
+		return err
+	}
+	program := o.program
+	program.Out = o.people()
+	return program.kubectl(ctx, flags, args)
 }
 
 // claims are the objects that the flags or the file ask for, checked.
@@ -124,7 +170,7 @@ func (o *createOptions) claims() ([]client.Object, error) {
 		ObjectMeta: metav1.ObjectMeta{Name: o.name, Namespace: o.namespace},
 		Spec: v1alpha1.ApplicationClaimSpec{
 			Name: o.name, Language: o.language, Framework: o.framework, Database: o.database, Cache: o.cache,
-			Image: o.image, TargetVCluster: o.targetVCluster, ExposeAPI: o.exposeAPI,
+			Image: o.image, TargetVCluster: o.targetVCluster, Size: o.size, ExposeAPI: o.exposeAPI,
 		},
 	}
 	if o.deleteRepos {
@@ -133,24 +179,7 @@ func (o *createOptions) claims() ([]client.Object, error) {
 	if err := checked(request.Check(claim.Spec)); err != nil {
 		return nil, err
 	}
-	if o.size == "" {
-		return []client.Object{claim}, nil
-	}
-	if problem := request.CheckSize(o.size); problem != "" {
-		return nil, usage("--size: %s", problem)
-	}
-	return []client.Object{o.environment(claim), claim}, nil
-}
-
-// environment is the claim's environment with a size of its own. The operator would make the same
-// one without.
-func (o *createOptions) environment(claim *v1alpha1.ApplicationClaim) *v1alpha1.VClusterEnvironmentClaim {
-	target := request.Target(claim.Spec)
-	return &v1alpha1.VClusterEnvironmentClaim{
-		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "VClusterEnvironmentClaim"},
-		ObjectMeta: metav1.ObjectMeta{Name: target, Namespace: o.namespace},
-		Spec:       v1alpha1.VClusterEnvironmentClaimSpec{Name: target, Size: o.size},
-	}
+	return []client.Object{claim}, nil
 }
 
 // checked turns what is wrong with a request into words about flags.
@@ -161,7 +190,7 @@ func checked(err error) error {
 	}
 	flags := map[string]string{
 		"spec.name": "NAME", "spec.language": "--language", "spec.framework": "--framework", "spec.database": "--database",
-		"spec.cache": "--cache", "spec.image": "--image", "spec.targetVCluster": "--target-vcluster",
+		"spec.cache": "--cache", "spec.image": "--image", "spec.targetVCluster": "--target-vcluster", "spec.size": "--size",
 	}
 	lines := make([]string, 0, len(bad.Problems))
 	for _, p := range bad.Problems {
@@ -175,21 +204,28 @@ func (o *createOptions) create(ctx context.Context, h *host, c client.Object) er
 	if c.GetNamespace() == "" {
 		c.SetNamespace(h.namespace)
 	}
-	if env, ok := c.(*v1alpha1.VClusterEnvironmentClaim); ok && o.file == "" {
-		env.Labels = map[string]string{v1alpha1.LabelClaim: request.Label(env.Namespace, o.name)}
-	}
 	asked, kind := c.DeepCopyObject(), c.GetObjectKind().GroupVersionKind().Kind
-	if _, ok := c.(*v1alpha1.ApplicationClaim); ok {
+	if claim, ok := c.(*v1alpha1.ApplicationClaim); ok {
+		if err := o.joins(ctx, h, claim); err != nil {
+			return err
+		}
 		annotations := map[string]string{request.AnnotationRequestedAt: time.Now().UTC().Format(time.RFC3339Nano)}
 		for k, v := range c.GetAnnotations() {
 			annotations[k] = v
 		}
 		c.SetAnnotations(annotations)
 	}
-	err := h.client.Create(ctx, c, client.FieldOwner("skerry-cli"))
+	opts := []client.CreateOption{client.FieldOwner("skerry-cli")}
+	if o.dryRun == dryRunServer {
+		opts = append(opts, client.DryRunAll)
+	}
+	err := h.client.Create(ctx, c, opts...)
+	c.GetObjectKind().SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind)) // the client drops it
 	switch {
+	case err == nil && o.dryRun == "":
+		say(o.people(), "%s %s/%s created.", kind, c.GetNamespace(), c.GetName())
+		return nil
 	case err == nil:
-		fmt.Fprintf(o.program.Out, "%s %s/%s created.\n", kind, c.GetNamespace(), c.GetName())
 		return nil
 	case apierrors.IsAlreadyExists(err):
 		return o.same(ctx, h, asked, c)
@@ -197,6 +233,22 @@ func (o *createOptions) create(ctx context.Context, h *host, c client.Object) er
 		return usage("%s", refusal(err))
 	}
 	return fmt.Errorf("creating %s %s: %w", kind, c.GetName(), explain(err, client.ObjectKeyFromObject(c)))
+}
+
+// joins refuses a size for an environment that is there already and was not made for the claim, as the operator
+// would. What may not be read here is left to it.
+func (o *createOptions) joins(ctx context.Context, h *host, claim *v1alpha1.ApplicationClaim) error {
+	var list v1alpha1.VClusterEnvironmentClaimList
+	if claim.Spec.Size == "" || h.client.List(ctx, &list, client.InNamespace(claim.Namespace)) != nil {
+		return nil
+	}
+	for i := range list.Items {
+		env := &list.Items[i]
+		if env.Spec.Name == request.Target(claim.Spec) && env.Labels[v1alpha1.LabelClaim] != request.Label(claim.Namespace, claim.Name) {
+			return checked(request.CheckJoin(claim.Spec, env))
+		}
+	}
+	return nil
 }
 
 // refusal is the API server's reason without the name of the kind and the object.
@@ -210,40 +262,4 @@ func refusal(err error) string {
 		lines = append(lines, c.Field+": "+c.Message)
 	}
 	return strings.Join(lines, "\n       ")
-}
-
-// waitReady follows the claim until it is ready, refused or out of time.
-func (o *createOptions) waitReady(ctx context.Context, h *host, claim *v1alpha1.ApplicationClaim) error {
-	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout)
-	defer cancel()
-	p := newProgress(o.program.Out, time.Now())
-	var last *v1alpha1.ApplicationClaim
-	err := h.follow(limited, claim.Name, func(c *v1alpha1.ApplicationClaim) (bool, error) {
-		if c == nil {
-			return true, fmt.Errorf("ApplicationClaim %s/%s was deleted by somebody else", claim.Namespace, claim.Name)
-		}
-		last = c
-		return show(p, c)
-	})
-	p.close()
-	if err != nil {
-		return unfinished(err, o.timeout, last)
-	}
-	return told(o.program.Out, last)
-}
-
-// told is the end of a successful wait.
-func told(w io.Writer, claim *v1alpha1.ApplicationClaim) error {
-	total := ""
-	if s := claim.Status.Stages; len(s) > 0 {
-		total = fmt.Sprintf(", %.1f s after it was asked for", totalTime(s).Seconds())
-	}
-	say(w, "%s is ready%s.", claim.Name, total)
-	if a := claim.Status.Application; a != nil {
-		say(w, "  answers at  %s (inside its virtual cluster)", a.Endpoint)
-	}
-	say(w, "  change it   git clone $(skerry repo clone-url %s --gitops)", claim.Name)
-	say(w, "  look inside skerry connect %s -- get all", claim.Name)
-	say(w, "  check it    skerry verify %s", claim.Name)
-	return nil
 }

@@ -5,7 +5,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,8 +21,9 @@ import (
 // deleteOptions is one deletion.
 type deleteOptions struct {
 	*common
-	wait    bool
-	timeout time.Duration
+	wait           bool
+	ignoreNotFound bool
+	timeout        time.Duration
 }
 
 func (c *common) deleteCommand() *cobra.Command {
@@ -28,15 +32,21 @@ func (c *common) deleteCommand() *cobra.Command {
 		Use:   "delete NAME",
 		Short: "Delete an application and everything that was made for it",
 		Long: `Delete an application with its services, their data and its environment, in order. The
-repositories stay, unless the claim says deletionPolicy: Delete.`,
-		Args: exactly(1, "the name of one application"),
+repositories stay, unless the claim says deletionPolicy: Delete.
+
+With --wait, what is waited for is shown, one thing after another. Stopping the wait (Ctrl-C) does not
+stop the deletion.`,
+		Example: "  skerry delete customer-service --wait",
+		Args:    exactly(1, "the name of one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.Run(cmd.Context(), args[0])
 		},
 	}
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait until everything is gone, and show what it waits for")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "of --wait")
-	return cmd
+	cmd.Flags().BoolVar(&o.ignoreNotFound, "ignore-not-found", false, "one that is not there is no error")
+	c.outputFlag(cmd, "name")
+	return c.named(cmd, applications)
 }
 
 // Run deletes the claim and, with --wait, follows it to its end.
@@ -46,6 +56,10 @@ func (o *deleteOptions) Run(ctx context.Context, name string) error {
 		return err
 	}
 	claim, err := h.readClaim(ctx, name)
+	var missing *noClaimError
+	if o.ignoreNotFound && errors.As(err, &missing) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -53,16 +67,25 @@ func (o *deleteOptions) Run(ctx context.Context, name string) error {
 	if err := h.client.Delete(ctx, claim, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting ApplicationClaim %s/%s: %w", claim.Namespace, name, err)
 	}
-	fmt.Fprintf(o.program.Out, "ApplicationClaim %s/%s is being deleted.\n", claim.Namespace, name)
+	say(o.people(), "ApplicationClaim %s/%s is being deleted.", claim.Namespace, name)
 	if !o.wait {
-		return nil
+		say(o.people(), "Follow it with: skerry delete %s%s --wait", name, o.where(claim.Namespace))
+	} else if err := o.follow(ctx, h, claim); err != nil {
+		return err
 	}
+	typed(claim)
+	return o.print(claim, func(io.Writer) error { return nil })
+}
+
+// follow waits until the claim is gone.
+func (o *deleteOptions) follow(ctx context.Context, h *host, claim *v1alpha1.ApplicationClaim) error {
+	uid, name := claim.UID, claim.Name
 	limited, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout)
 	defer cancel()
 	begun := time.Now()
-	p := newProgress(o.program.Out, begun)
+	p := o.progress(o.people())
 	last, steps := claim, deletionSteps{progress: p, since: begun}
-	err = h.follow(limited, name, func(c *v1alpha1.ApplicationClaim) (bool, error) {
+	err := h.follow(limited, name, func(c *v1alpha1.ApplicationClaim) (bool, error) {
 		if c == nil || c.UID != uid {
 			steps.next("")
 			return true, nil
@@ -75,10 +98,10 @@ func (o *deleteOptions) Run(ctx context.Context, name string) error {
 	})
 	p.close()
 	if err != nil {
-		return unfinished(err, o.timeout, last)
+		return unfinished(err, o.timeout, last, "skerry delete %s --wait", name+o.where(claim.Namespace))
 	}
-	_, err = fmt.Fprintf(o.program.Out, "%s is gone, %.1f s after it was asked for.\n", name, time.Since(begun).Seconds())
-	return err
+	say(o.people(), "%s is gone, %.1f s after it was asked for.", name, time.Since(begun).Seconds())
+	return nil
 }
 
 // deletionSteps turns what a deletion waits for, one thing after another, into finished steps.
@@ -95,7 +118,7 @@ func (s *deletionSteps) next(message string) {
 	}
 	now := time.Now()
 	if s.waiting != "" {
-		s.progress.done(line{key: s.waiting, text: s.waiting, took: now.Sub(s.since)})
+		s.progress.done(line{key: s.waiting, text: strings.TrimPrefix(s.waiting, "waiting for "), took: now.Sub(s.since)})
 	}
 	s.waiting, s.since = message, now
 	s.progress.wait(message)

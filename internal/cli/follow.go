@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,9 +23,11 @@ import (
 // reconnect is the pause before a broken watch is started anew.
 const reconnect = 500 * time.Millisecond
 
-// errNoClaim says that there is no such ApplicationClaim.
-func errNoClaim(key client.ObjectKey) error {
-	return fmt.Errorf("there is no ApplicationClaim %s in namespace %s; `skerry get -A` lists them all", key.Name, key.Namespace)
+// noClaimError says that there is no such ApplicationClaim.
+type noClaimError struct{ key client.ObjectKey }
+
+func (e *noClaimError) Error() string {
+	return fmt.Sprintf("there is no ApplicationClaim %s in namespace %s; `skerry get -A` lists them all", e.key.Name, e.key.Namespace)
 }
 
 // readClaim reads a claim.
@@ -41,9 +44,18 @@ func (h *host) readClaim(ctx context.Context, name string) (*v1alpha1.Applicatio
 func explain(err error, key client.ObjectKey) error {
 	switch {
 	case apierrors.IsNotFound(err) && !isMissingKind(err):
-		return errNoClaim(key)
+		return &noClaimError{key}
 	case isMissingKind(err), meta.IsNoMatchError(err):
 		return fmt.Errorf("Skerry is not installed in this cluster (it does not know ApplicationClaims): run `skerry install`, or choose another with --kubeconfig or --context")
+	}
+	var noWay *url.Error // of the transport: there was no answer
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("the host cluster does not accept your credentials; choose others with --kubeconfig or --context: %w", err)
+	case errors.As(err, &noWay) && !errors.Is(err, context.Canceled):
+		return fmt.Errorf("the host cluster does not answer: %w\n       choose another with --kubeconfig or --context; `skerry status` shows the local platform, `skerry up` starts it", noWay.Err)
+	case key.Name == "":
+		return fmt.Errorf("reading ApplicationClaims: %w", err)
 	}
 	return fmt.Errorf("reading ApplicationClaim %s: %w", key, err)
 }

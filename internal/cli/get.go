@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,16 +19,29 @@ import (
 )
 
 func (c *common) getCommand() *cobra.Command {
-	var all bool
+	var all, watching bool
 	cmd := &cobra.Command{
 		Use:     "get [NAME]",
 		Aliases: []string{"list"},
 		Short:   "Show applications and what they wait for",
-		Args:    atMostOne("name"),
+		Long: `Show applications and what they wait for. REASON is Available, Creating, Unavailable (it was ready before),
+Waiting (only a person can help) or Deleting; with one name, or with -o wide, the message says more.`,
+		Example: `  skerry get
+  skerry get -A -o wide
+  skerry get customer-service -o yaml
+  skerry get customer-service --watch`,
+		Args: atMostOne("name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := c.host()
 			if err != nil {
 				return err
+			}
+			if watching {
+				w := &watcher{common: c, host: h, namespace: h.namespace, name: strings.Join(args, ""), namespaces: all}
+				if all {
+					w.namespace = ""
+				}
+				return w.run(cmd.Context())
 			}
 			if len(args) == 1 {
 				return c.getOne(cmd.Context(), h, args[0])
@@ -36,8 +50,9 @@ func (c *common) getCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "of every namespace")
-	c.outputFlag(cmd, "wide")
-	return cmd
+	cmd.Flags().BoolVarP(&watching, "watch", "w", false, "go on and show every change, until Ctrl-C")
+	c.outputFlag(cmd, "wide", "name")
+	return c.named(cmd, applications)
 }
 
 func (c *common) getOne(ctx context.Context, h *host, name string) error {

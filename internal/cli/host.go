@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -39,6 +41,18 @@ type host struct {
 }
 
 func (h *host) tunnelHost() tunnel.Host { return tunnel.Host{Config: h.config, Client: h.client} }
+
+// where are the flags that bring another command to the same claims, with a space before.
+func (c *common) where(namespace string) string {
+	out := " -n " + namespace
+	if c.context != "" {
+		out += " --context " + c.context
+	}
+	if c.kubeconfig != "" {
+		out += " --kubeconfig " + c.kubeconfig
+	}
+	return out
+}
 
 // loader finds the kubeconfig: --kubeconfig, $KUBECONFIG, ~/.kube/config when it has a current
 // context, else the local platform's, which it says.
@@ -96,6 +110,9 @@ func (c *common) host() (*host, error) {
 	if err != nil {
 		if clientcmd.IsEmptyConfig(err) || errors.Is(err, os.ErrNotExist) {
 			return nil, usage("no cluster: name a kubeconfig with --kubeconfig or $KUBECONFIG, or start a local platform with `skerry up` (%w)", err)
+		}
+		if all := c.contexts(); c.context != "" && len(all) > 0 && !slices.Contains(all, c.context) {
+			return nil, usage("--context: there is no context %q; there are: %s", c.context, strings.Join(all, ", "))
 		}
 		return nil, usage("reading the kubeconfig: %w", err)
 	}

@@ -39,6 +39,7 @@ needs none of this: skerry up brings them to its node itself.`,
 		Example: `  skerry images push registry.example.com/skerry
   skerry install --registry registry.example.com/skerry`,
 	}
+	onlySubcommands(cmd)
 	cmd.AddCommand(c.imagesListCommand(), c.imagesPushCommand(), c.imagesSaveCommand())
 	return cmd
 }
@@ -51,9 +52,10 @@ func (o *imagesOptions) flags(cmd *cobra.Command) *cobra.Command {
 
 func (c *common) imagesListCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the images that a cluster needs",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the images that a cluster needs",
+		Example: "  skerry images list -o json",
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			type row struct {
 				Name string `json:"name"`
@@ -146,7 +148,7 @@ func (o *imagesOptions) each(do func(image.Builder, string) (string, error)) err
 	if o.services {
 		names = append(names, image.ServiceImages()...)
 	}
-	p := newProgress(o.program.ErrOut, time.Now())
+	p := o.progress(o.program.ErrOut)
 	defer p.close()
 	for _, name := range names {
 		begun := time.Now()

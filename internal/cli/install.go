@@ -5,15 +5,11 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -23,11 +19,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/charts"
-	"github.com/skerry-platform/skerry/internal/image"
 	"github.com/skerry-platform/skerry/internal/version"
 )
 
@@ -46,10 +40,14 @@ type ChartRequest struct {
 	Progress func(string)
 }
 
-// Charts installs and removes charts: the Helm engine's.
+// Charts installs, shows and removes charts: the Helm engine's.
 type Charts interface {
 	Install(context.Context, ChartRequest) error
 	Uninstall(context.Context, ChartRequest) error
+	// Render returns what Install would install as YAML, without a cluster when RESTConfig is nil.
+	Render(ctx context.Context, r ChartRequest, crds bool) (string, error)
+	// Values are those that the release was last given; nil when there is none.
+	Values(ChartRequest) (map[string]any, error)
 }
 
 // installOptions is one installation of the platform.
@@ -58,7 +56,9 @@ type installOptions struct {
 	values  []string
 	set     []string
 	wait    bool
-	dryRun  bool
+	dryRun  string
+	crds    bool
+	reset   bool
 	timeout time.Duration
 	// registry has the platform's images, serviceRegistry the catalog's, as REGISTRY[/PATH].
 	registry, serviceRegistry string
@@ -70,6 +70,7 @@ func (o *installOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.values, "values", "f", nil, "file with values of the chart")
 	f.StringArrayVar(&o.set, "set", nil, "one value of the chart, as a.b=c")
+	f.BoolVar(&o.reset, "reset-values", false, "forget the values that were given before (default: they stay)")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "of the wait")
 	o.wait = true
 }
@@ -79,16 +80,26 @@ func (c *common) installCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Install the platform in a cluster, or bring it up to this version",
+		Long: `Install the platform in a cluster, or bring it up to this version.
+
+Values that were given before stay, those of --values and --set win over them, and the images are always
+of this version. --dry-run prints the objects instead: "client" without asking a cluster, as for a
+first installation; "server" with the values that were given before and what the cluster has. Neither
+shows what is in Secrets.`,
 		Example: `  skerry images push registry.example.com/skerry
-  skerry install --kubeconfig FILE --registry registry.example.com/skerry`,
-		Args: cobra.NoArgs,
+  skerry install --registry registry.example.com/skerry
+  skerry install --context production -f values.yaml
+  skerry install --dry-run --include-crds
+  skerry install --dry-run=server --set pool.replicas=3 | skerry kubectl diff -f -`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.Run(cmd.Context()) },
 	}
 	o.flags(cmd)
 	cmd.Flags().StringVar(&o.registry, "registry", "", "where skerry images push brought the platform's images, as REGISTRY[/PATH]")
 	cmd.Flags().StringVar(&o.serviceRegistry, "service-registry", "", "where it brought PostgreSQL and Redis with --services, as REGISTRY[/PATH] (default docker.io)")
 	cmd.Flags().BoolVar(&o.wait, "wait", true, "wait until the platform is at work")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the values that would be given to the chart, and change nothing")
+	dryRunFlag(cmd, &o.dryRun, "print the objects that would be installed, and change nothing")
+	cmd.Flags().BoolVar(&o.crds, "include-crds", false, "with --dry-run, print the definitions of the platform's kinds too")
 	return cmd
 }
 
@@ -97,8 +108,11 @@ func (c *common) uninstallCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Remove the platform from a cluster; delete the applications first",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return o.Uninstall(cmd.Context()) },
+		Long: `Remove the platform from a cluster, with its kinds and its data. It is refused while there are virtual clusters,
+whose removal needs the platform.`,
+		Example: "  skerry uninstall --context production",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.Uninstall(cmd.Context()) },
 	}
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "of the wait")
 	return cmd
@@ -106,23 +120,18 @@ func (c *common) uninstallCommand() *cobra.Command {
 
 // Run installs the chart and waits until every part is at work.
 func (o *installOptions) Run(ctx context.Context) error {
-	request, h, err := o.request()
+	if o.dryRun != "" {
+		return o.Render(ctx)
+	}
+	request, err := o.bareRequest()
 	if err != nil {
 		return err
 	}
-	if o.dryRun {
-		text, err := yaml.Marshal(request.Values)
-		if err != nil {
-			return fmt.Errorf("writing the values: %w", err)
-		}
-		_, err = fmt.Fprintf(o.program.Out, "# chart skerry into namespace %s of %s, with these values over the chart's own:\n%s",
-			request.Namespace, request.RESTConfig.Host, text)
+	h, err := o.inCluster(ctx, &request)
+	if err != nil {
 		return err
 	}
-	if err := o.leaveArgo(ctx, h, &request); err != nil {
-		return err
-	}
-	p := newProgress(o.program.Out, time.Now())
+	p := o.progress(o.program.Out)
 	begun := time.Now()
 	p.wait("installing chart skerry " + version.Version)
 	request.Progress = p.wait
@@ -142,123 +151,57 @@ func (o *installOptions) Run(ctx context.Context) error {
 	return nil
 }
 
-func (o *installOptions) request() (ChartRequest, *host, error) {
-	if o.program.Charts == nil {
-		return ChartRequest{}, nil, errors.New("this build of the CLI cannot install charts")
-	}
-	h, err := o.host()
-	if err != nil {
-		return ChartRequest{}, nil, err
-	}
-	chart, err := charts.Skerry()
-	if err != nil {
-		return ChartRequest{}, nil, fmt.Errorf("reading the install chart: %w", err)
-	}
-	values, err := o.chartValues()
-	if err != nil {
-		return ChartRequest{}, nil, err
-	}
-	return ChartRequest{
-		RESTConfig: h.config, Chart: chart, Release: releaseName, Namespace: v1alpha1.SystemNamespace, Values: values, Timeout: o.timeout,
-	}, h, nil
-}
-
-// chartValues are this version's, the local platform's, the files', and --set's, later ones first.
-func (o *installOptions) chartValues() (map[string]any, error) {
-	tag := map[string]any{"tag": version.Version}
-	values := map[string]any{
-		"image": maps.Clone(tag), "gitServer": map[string]any{"image": tag},
-		"catalog": map[string]any{"demoImage": image.Demo()},
-	}
-	if o.local {
-		build, err := o.build()
-		if err != nil {
-			return nil, err
-		}
-		values["local"], values["build"] = true, build
-	}
-	if o.registry != "" {
-		merge(values, map[string]any{
-			"image":     map[string]any{"repository": repository(image.Skerry(), o.registry)},
-			"gitServer": map[string]any{"image": map[string]any{"repository": repository(image.Git(), o.registry)}},
-			"catalog":   map[string]any{"demoImage": image.Rename(image.Demo(), o.registry)},
-		})
-	}
-	if o.serviceRegistry != "" {
-		merge(values, map[string]any{"catalog": map[string]any{"imageRegistry": o.serviceRegistry}})
-	}
-	for _, file := range o.values {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, usage("-f: %w", err)
-		}
-		more := map[string]any{}
-		if err := yaml.Unmarshal(text, &more); err != nil {
-			return nil, usage("-f %s: %w", file, err)
-		}
-		merge(values, more)
-	}
-	for _, s := range o.set {
-		path, text, found := strings.Cut(s, "=")
-		if !found || path == "" {
-			return nil, usage("--set %s: write it as a.b=c", s)
-		}
-		var value any
-		if err := yaml.Unmarshal([]byte(text), &value); err != nil {
-			return nil, usage("--set %s: %w", s, err)
-		}
-		keys := strings.Split(path, ".")
-		for _, key := range slices.Backward(keys) {
-			value = map[string]any{key: value}
-		}
-		merge(values, value.(map[string]any))
-	}
-	return values, nil
-}
-
-// repository is an image's place below a prefix, without its tag.
-func repository(name, prefix string) string {
-	renamed := image.Rename(name, prefix)
-	return renamed[:strings.LastIndex(renamed, ":")]
-}
-
-// build identifies the programs that the local images were made of. The images keep their tag
-// when the programs are built again, so it is this that brings new ones to work.
-func (o *installOptions) build() (string, error) {
-	sum := sha256.New()
-	for _, name := range []string{"skerry-operator", "skerry-kube"} {
-		path, err := o.program.sibling(name)
-		if err != nil {
-			return "", err
-		}
-		if err := addFile(sum, path); err != nil {
-			return "", fmt.Errorf("reading what the platform's image is made of: %w", err)
-		}
-	}
-	return hex.EncodeToString(sum.Sum(nil))[:16], nil
-}
-
-func addFile(sum hash.Hash, path string) error {
-	file, err := os.Open(path)
+// Render prints what Run would install.
+func (o *installOptions) Render(ctx context.Context) error {
+	request, err := o.bareRequest()
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	_, err = io.Copy(sum, file)
+	if o.dryRun == dryRunServer {
+		_, err = o.inCluster(ctx, &request)
+	} else {
+		request.Values, err = o.chartValues(nil, o.local)
+	}
+	if err != nil {
+		return err
+	}
+	text, err := o.program.Charts.Render(ctx, request, o.crds)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(o.program.Out, text)
 	return err
 }
 
-// merge puts b over a, map by map.
-func merge(a, b map[string]any) {
-	for k, v := range b {
-		inner, isMap := v.(map[string]any)
-		below, wasMap := a[k].(map[string]any)
-		if isMap && wasMap {
-			merge(below, inner)
-			continue
-		}
-		a[k] = v
+// inCluster directs the request at the person's cluster, with the values that are to be there.
+func (o *installOptions) inCluster(ctx context.Context, request *ChartRequest) (*host, error) {
+	h, err := o.host()
+	if err != nil {
+		return nil, err
 	}
+	request.RESTConfig = h.config
+	var earlier map[string]any
+	if !o.reset {
+		if earlier, err = o.program.Charts.Values(*request); err != nil {
+			return nil, err
+		}
+	}
+	if request.Values, err = o.chartValues(earlier, o.local || isLocal(h.config, stateRoot)); err != nil {
+		return nil, err
+	}
+	return h, o.leaveArgo(ctx, h, request)
+}
+
+// bareRequest is one without a cluster and without values.
+func (o *installOptions) bareRequest() (ChartRequest, error) {
+	if o.program.Charts == nil {
+		return ChartRequest{}, errors.New("this build of the CLI cannot install charts")
+	}
+	chart, err := charts.Skerry()
+	if err != nil {
+		return ChartRequest{}, fmt.Errorf("reading the install chart: %w", err)
+	}
+	return ChartRequest{Chart: chart, Release: releaseName, Namespace: v1alpha1.SystemNamespace, Timeout: o.timeout}, nil
 }
 
 // leaveArgo finds out whether a real Argo CD has installed its kinds here; then they are its own.
@@ -273,8 +216,11 @@ func (o *installOptions) leaveArgo(ctx context.Context, h *host, request *ChartR
 		return fmt.Errorf("looking for Argo CD in the cluster at %s: %w", h.config.Host, err)
 	}
 	if crd.Labels["app.kubernetes.io/part-of"] == "argocd" {
-		say(o.program.Out, "Argo CD is installed here: its kinds are left to it.")
+		say(o.program.ErrOut, "Argo CD is installed here: its kinds are left to it.")
 		request.Chart = without{FS: request.Chart, prefix: "argoproj.io_"}
+		if request.Values == nil {
+			request.Values = map[string]any{}
+		}
 		merge(request.Values, map[string]any{"gitops": map[string]any{"engine": "argocd"}})
 	}
 	return nil
@@ -294,10 +240,15 @@ func (f without) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // Uninstall refuses while there are applications, whose deletion needs the platform.
 func (o *installOptions) Uninstall(ctx context.Context) error {
-	request, h, err := o.request()
+	request, err := o.bareRequest()
 	if err != nil {
 		return err
 	}
+	h, err := o.host()
+	if err != nil {
+		return err
+	}
+	request.RESTConfig = h.config
 	var clusters v1alpha1.VirtualClusterList
 	if err := h.client.List(ctx, &clusters); err == nil && len(clusters.Items) > 0 {
 		names := map[string]bool{}
@@ -310,7 +261,7 @@ func (o *installOptions) Uninstall(ctx context.Context) error {
 	if err := o.leaveArgo(ctx, h, &request); err != nil {
 		return err
 	}
-	p := newProgress(o.program.Out, time.Now())
+	p := o.progress(o.program.Out)
 	request.Progress = p.wait
 	err = o.program.Charts.Uninstall(ctx, request)
 	p.close()

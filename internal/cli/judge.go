@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 )
 
 // state of one object.
@@ -28,15 +30,17 @@ const (
 type verdict struct {
 	state   state
 	message string
+	// silent is the cluster or repository that does not answer, which no push mends.
+	silent string
 }
 
 // judge is pure: an object as the API server has it -> how it is doing.
 func judge(o *unstructured.Unstructured) verdict {
 	if o == nil {
-		return verdict{stateMissing, "is not there"}
+		return verdict{state: stateMissing, message: "is not there"}
 	}
 	if o.GetDeletionTimestamp() != nil {
-		return verdict{stateWorking, cmp.Or(conditionMessage(o, "Ready"), "is being deleted")}
+		return verdict{state: stateWorking, message: cmp.Or(conditionMessage(o, "Ready"), "is being deleted")}
 	}
 	switch group, kind := o.GroupVersionKind().Group, o.GetKind(); {
 	case group == "argoproj.io" && kind == "Application":
@@ -50,15 +54,15 @@ func judge(o *unstructured.Unstructured) verdict {
 	}
 	r, err := status.Compute(o)
 	if err != nil {
-		return verdict{stateFailed, err.Error()}
+		return verdict{state: stateFailed, message: err.Error()}
 	}
 	switch r.Status {
 	case status.CurrentStatus:
 		return verdict{state: stateOK}
 	case status.FailedStatus:
-		return verdict{stateFailed, r.Message}
+		return verdict{state: stateFailed, message: r.Message}
 	}
-	return verdict{stateWorking, r.Message}
+	return verdict{state: stateWorking, message: r.Message}
 }
 
 // condition returns a condition's status, reason and message.
@@ -85,29 +89,24 @@ func conditionMessage(o *unstructured.Unstructured, typ string) string {
 func judgeConditions(o *unstructured.Unstructured) verdict {
 	synced, reason, why := condition(o, "Synced")
 	if synced == "False" {
-		return verdict{stateFailed, cmp.Or(why, reason)}
+		return verdict{state: stateFailed, message: cmp.Or(why, reason)}
 	}
 	ready, reason, why := condition(o, "Ready")
 	switch {
 	case ready == "True":
 		return verdict{state: stateOK}
 	case ready == "":
-		return verdict{stateWorking, "has no status yet"}
+		return verdict{state: stateWorking, message: "has no status yet"}
 	case reason == "Unavailable" || reason == "Waiting":
-		return verdict{stateFailed, cmp.Or(why, reason)}
+		return verdict{state: stateFailed, message: cmp.Or(why, reason)}
 	}
-	return verdict{stateWorking, cmp.Or(why, reason)}
+	return verdict{state: stateWorking, message: cmp.Or(why, reason)}
 }
 
 // judgeDelivery reads an Argo CD Application.
 func judgeDelivery(o *unstructured.Unstructured) verdict {
-	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
-	for _, c := range list {
-		m, _ := c.(map[string]any)
-		typ, _ := m["type"].(string)
-		if message, _ := m["message"].(string); strings.HasSuffix(typ, "Error") {
-			return verdict{stateFailed, message}
-		}
+	if v := deliveryError(o); v.message != "" {
+		return v
 	}
 	sync, _, _ := unstructured.NestedString(o.Object, "status", "sync", "status")
 	health, _, _ := unstructured.NestedString(o.Object, "status", "health", "status")
@@ -115,16 +114,36 @@ func judgeDelivery(o *unstructured.Unstructured) verdict {
 	message, _, _ := unstructured.NestedString(o.Object, "status", "operationState", "message")
 	switch {
 	case sync != "Synced" && (phase == "Failed" || phase == "Error"):
-		return verdict{stateFailed, message}
+		return verdict{state: stateFailed, message: message}
 	case sync != "Synced":
-		return verdict{stateWorking, cmp.Or(message, "sync: "+cmp.Or(sync, "not yet"))}
+		return verdict{state: stateWorking, message: cmp.Or(message, "sync: "+cmp.Or(sync, "not yet"))}
 	case health == "Degraded" || health == "Missing":
 		why, _, _ := unstructured.NestedString(o.Object, "status", "health", "message")
-		return verdict{stateFailed, "health: " + health + after(": ", why)}
+		return verdict{state: stateFailed, message: "health: " + health + after(": ", why)}
 	case health != "Healthy":
-		return verdict{stateWorking, "health: " + cmp.Or(health, "not known yet")}
+		return verdict{state: stateWorking, message: "health: " + cmp.Or(health, "not known yet")}
 	}
 	return verdict{state: stateOK}
+}
+
+// deliveryError is what the GitOps engine says keeps it from delivering.
+func deliveryError(o *unstructured.Unstructured) verdict {
+	v := verdict{state: stateFailed}
+	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	for _, c := range list {
+		m, _ := c.(map[string]any)
+		typ, _ := m["type"].(string)
+		message, _ := m["message"].(string)
+		switch {
+		case strings.HasSuffix(typ, "Error") && v.message == "":
+			v.message = message
+		case typ == argov1alpha1.ConditionDestinationUnreachable:
+			v.silent, _, _ = unstructured.NestedString(o.Object, "spec", "destination", "name")
+		case typ == argov1alpha1.ConditionRepositoryUnreachable:
+			v.silent, _, _ = unstructured.NestedString(o.Object, "spec", "source", "repoURL")
+		}
+	}
+	return v
 }
 
 func after(separator, text string) string {
@@ -141,7 +160,7 @@ func judgeApplication(o *unstructured.Unstructured) verdict {
 	case "running":
 		return verdict{state: stateOK}
 	case "":
-		return verdict{stateWorking, "the OAM engine has not seen it yet"}
+		return verdict{state: stateWorking, message: "the OAM engine has not seen it yet"}
 	}
 	message := phase
 	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
@@ -153,25 +172,25 @@ func judgeApplication(o *unstructured.Unstructured) verdict {
 		}
 	}
 	if phase == "unhealthy" || strings.HasSuffix(phase, "Failed") || strings.HasSuffix(phase, "Terminated") || message != phase {
-		return verdict{stateFailed, message}
+		return verdict{state: stateFailed, message: message}
 	}
-	return verdict{stateWorking, message}
+	return verdict{state: stateWorking, message: message}
 }
 
 // judgePod prefers what a container waits for to what the Pod as a whole says.
 func judgePod(o *unstructured.Unstructured) verdict {
 	pod := &corev1.Pod{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, pod); err != nil {
-		return verdict{stateFailed, err.Error()}
+		return verdict{state: stateFailed, message: err.Error()}
 	}
 	if pod.Status.Phase == corev1.PodSucceeded || podReady(pod) {
 		return verdict{state: stateOK}
 	}
 	why := podMessage(pod)
 	if why != "" || pod.Status.Phase == corev1.PodFailed {
-		return verdict{stateFailed, cmp.Or(why, pod.Status.Message, "failed")}
+		return verdict{state: stateFailed, message: cmp.Or(why, pod.Status.Message, "failed")}
 	}
-	return verdict{stateWorking, "phase " + string(cmp.Or(pod.Status.Phase, corev1.PodPending)) + ", not ready"}
+	return verdict{state: stateWorking, message: "phase " + string(cmp.Or(pod.Status.Phase, corev1.PodPending)) + ", not ready"}
 }
 
 func podReady(pod *corev1.Pod) bool {

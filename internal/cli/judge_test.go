@@ -89,6 +89,12 @@ func TestDeepestProblem(t *testing.T) {
 	if p == nil || p.Name != "shop-db-postgresql-0" || !strings.Contains(p.WayOut, "skerry repo clone-url shop --gitops") {
 		t.Errorf("got %+v", p)
 	}
+	unreachable := nodeOf("host", object(t, `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {namespace: argocd, name: shop-oam},
+  spec: {destination: {name: shop}}, status: {conditions: [
+  {type: ComparisonError, message: "cluster shop is not reachable"}, {type: DestinationUnreachable}]}}`))
+	if p := deepestProblem(unreachable, "shop"); strings.Contains(p.WayOut, "push") || !strings.Contains(p.WayOut, "when shop answers") {
+		t.Errorf("a push does not mend that: %+v", p)
+	}
 	if p := deepestProblem(&node{State: stateOK, Children: []*node{{State: stateOK}}}, "shop"); p != nil {
 		t.Errorf("a problem where there is none: %+v", p)
 	}

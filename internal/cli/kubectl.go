@@ -23,7 +23,7 @@ func (c *common) kubectlCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:                "kubectl ...",
 		Short:              "Run kubectl, which is part of this program, on the host cluster",
-		Example:            "  skerry kubectl get virtualclusters",
+		Example:            "  skerry kubectl get virtualclusters\n  skerry kubectl describe applicationclaim customer-service",
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags, err := c.hostFlags(args)

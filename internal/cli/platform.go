@@ -37,7 +37,12 @@ func (c *common) upCommand() *cobra.Command {
 	cmd := o.flags(&cobra.Command{
 		Use:   "up",
 		Short: "Start a local platform: a real single-node Kubernetes with Skerry on it",
-		Args:  cobra.NoArgs,
+		Long: `Start a local platform: a real single-node Kubernetes with Skerry on it, from the programs beside this one.
+What was there before a stop, or before the machine went down, is there again. Root is needed.`,
+		Example: `  skerry up
+  skerry up --set pool.replicas=2
+  export KUBECONFIG=/var/lib/skerry/skerry/kubeconfig`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.run(cmd.Context(), "up"); err != nil {
 				return err
@@ -54,9 +59,10 @@ func (c *common) upCommand() *cobra.Command {
 func (c *common) downCommand() *cobra.Command {
 	o := &localOptions{common: c}
 	cmd := o.flags(&cobra.Command{
-		Use:   "down",
-		Short: "Stop the local platform; its data stays",
-		Args:  cobra.NoArgs,
+		Use:     "down",
+		Short:   "Stop the local platform; its data stays",
+		Example: "  skerry down\n  skerry down --purge",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.purge {
 				return o.run(cmd.Context(), "down", "--purge")
@@ -71,9 +77,10 @@ func (c *common) downCommand() *cobra.Command {
 func (c *common) statusCommand() *cobra.Command {
 	o := &localOptions{common: c}
 	cmd := o.flags(&cobra.Command{
-		Use:   "status",
-		Short: "Show the local platform's processes",
-		Args:  cobra.NoArgs,
+		Use:     "status",
+		Short:   "Show the local platform's processes",
+		Example: "  skerry status -o json",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.output != "" {
 				return o.run(cmd.Context(), "status", "-o", c.output)

@@ -46,10 +46,16 @@ type progress struct {
 	stopped chan struct{}
 }
 
-// newProgress starts to show. Close it before writing anything else.
-func newProgress(out io.Writer, now time.Time) *progress {
+// progress starts to show on out. Close it before writing anything else. Nothing is redrawn where that is not
+// wanted: NO_COLOR (no-color.org) asks for text without escapes, a dumb terminal knows none.
+func (c *common) progress(out io.Writer) *progress {
+	plain := c.program.Getenv("NO_COLOR") != "" || c.program.Getenv("TERM") == "dumb"
+	return newProgress(out, time.Now(), plain)
+}
+
+func newProgress(out io.Writer, now time.Time, plain bool) *progress {
 	p := &progress{out: out, started: now, shown: map[string]bool{}, saidAt: now, stop: make(chan struct{}), stopped: make(chan struct{})}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := out.(*os.File); ok && !plain && term.IsTerminal(int(f.Fd())) {
 		p.width = 80
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 20 {
 			p.width = w

@@ -22,18 +22,25 @@ import (
 // gitServerSecret, in the platform's namespace, holds the Git server's administrator.
 const gitServerSecret = "skerry-git"
 
+// cloneCommand clones the GitOps repository of an application (its name with the flags that lead to it). The clone
+// keeps the helper, so that a push from it finds the credentials too.
+func cloneCommand(application string) string {
+	return fmt.Sprintf("git clone -c credential.helper='!skerry git-credential' $(skerry repo clone-url %s --gitops)", application)
+}
+
 func (c *common) repoCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "repo",
-		Short: "Work with an application's repositories",
+		Use:     "repo",
+		Short:   "Work with an application's repositories",
+		Example: "  " + cloneCommand("customer-service"),
 	}
+	onlySubcommands(cmd)
 	var gitops bool
 	clone := &cobra.Command{
-		Use:   "clone-url NAME",
-		Short: "Print the URL to clone an application's repository from",
-		Example: `  git -c credential.helper='!skerry git-credential' clone $(skerry repo clone-url customer-service --gitops)
-  git config --global credential.helper '!skerry git-credential'`,
-		Args: exactly(1, "the name of one application"),
+		Use:     "clone-url NAME",
+		Short:   "Print the URL to clone an application's repository from",
+		Example: "  " + cloneCommand("customer-service") + "\n  git config --global credential.helper '!skerry git-credential'",
+		Args:    exactly(1, "the name of one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := c.host()
 			if err != nil {
@@ -61,7 +68,7 @@ func (c *common) repoCommand() *cobra.Command {
 	}
 	clone.Flags().BoolVar(&gitops, "gitops", false, "of the GitOps repository (default: of the source)")
 	c.outputFlag(clone)
-	cmd.AddCommand(clone)
+	cmd.AddCommand(c.named(clone, applications))
 	return cmd
 }
 

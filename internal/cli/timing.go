@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -22,8 +23,9 @@ type timing struct {
 }
 
 type stageTiming struct {
-	// Stage is the condition's type.
+	// Stage is the condition's type, Title what people call it.
 	Stage string `json:"stage"`
+	Title string `json:"title"`
 	// StartSeconds and EndSeconds are after the request.
 	StartSeconds float64 `json:"startSeconds"`
 	EndSeconds   float64 `json:"endSeconds"`
@@ -34,7 +36,10 @@ func (c *common) timingCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "timing NAME",
 		Short: "Show where the time went, stage by stage",
-		Args:  exactly(1, "the name of one application"),
+		Long: `Show where the time went, stage by stage, until each was done for the first time. Repositories and virtual
+cluster are made at the same time.`,
+		Example: "  skerry timing customer-service\n  skerry timing customer-service -o json",
+		Args:    exactly(1, "the name of one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := c.host()
 			if err != nil {
@@ -49,7 +54,7 @@ func (c *common) timingCommand() *cobra.Command {
 		},
 	}
 	c.outputFlag(cmd)
-	return cmd
+	return c.named(cmd, applications)
 }
 
 // timingOf is pure.
@@ -67,7 +72,7 @@ func timingOf(claim *v1alpha1.ApplicationClaim) timing {
 	}
 	for _, s := range stages {
 		t.Stages = append(t.Stages, stageTiming{
-			Stage: s.Name, StartSeconds: s.StartedAt.Sub(first).Seconds(), EndSeconds: s.FinishedAt.Sub(first).Seconds(),
+			Stage: s.Name, Title: stageTitle(s.Name), StartSeconds: s.StartedAt.Sub(first).Seconds(), EndSeconds: s.FinishedAt.Sub(first).Seconds(),
 			Seconds: s.FinishedAt.Sub(s.StartedAt.Time).Seconds(),
 		})
 	}
@@ -81,7 +86,11 @@ func printTiming(w io.Writer, t timing) error {
 		return err
 	}
 	const width = 40
-	fmt.Fprintf(w, "%-20s %8s %8s\n", "stage", "seconds", "done at")
+	names := len("in all")
+	for _, s := range t.Stages {
+		names = max(names, utf8.RuneCountInString(s.Title))
+	}
+	fmt.Fprintf(w, "%-*s %8s %8s\n", names, "stage", "seconds", "done at")
 	for _, s := range t.Stages {
 		from, to := 0, 0
 		if t.TotalSeconds > 0 {
@@ -89,8 +98,8 @@ func printTiming(w io.Writer, t timing) error {
 		}
 		to = max(to, min(from+1, width))
 		bar := strings.Repeat(" ", from) + strings.Repeat("━", to-from)
-		fmt.Fprintf(w, "%-20s %8.2f %8.2f  %s\n", s.Stage, s.Seconds, s.EndSeconds, bar)
+		fmt.Fprintf(w, "%-*s %8.2f %8.2f  %s\n", names, s.Title, s.Seconds, s.EndSeconds, bar)
 	}
-	_, err := fmt.Fprintf(w, "%-20s %8.2f\n", "in all", t.TotalSeconds)
+	_, err := fmt.Fprintf(w, "%-*s %8.2f\n", names, "in all", t.TotalSeconds)
 	return err
 }

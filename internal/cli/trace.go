@@ -22,6 +22,7 @@ type node struct {
 	State state  `json:"state"`
 	// Message says why State is not ok.
 	Message  string  `json:"message,omitempty"`
+	silent   string  // what does not answer
 	Children []*node `json:"children,omitempty"`
 }
 
@@ -47,7 +48,10 @@ func (c *common) traceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trace NAME",
 		Short: "Show everything that a claim made, across host and virtual cluster, the deepest problem first",
-		Args:  exactly(1, "the name of one application"),
+		Long: `Show everything that a claim made, across host and virtual cluster. Before the tree stands the deepest problem
+with its way out. ✓ is as it should be, … is under way, ✗ needs somebody.`,
+		Example: "  skerry trace customer-service\n  skerry trace customer-service -o json | jq .problem",
+		Args:    exactly(1, "the name of one application"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := c.host()
 			if err != nil {
@@ -60,15 +64,15 @@ func (c *common) traceCommand() *cobra.Command {
 			collector := newCollector(cmd.Context(), h, claim)
 			defer collector.close()
 			tree := collector.tree()
-			answer := traced{Tree: tree, Problem: deepestProblem(tree, claim.Name)}
+			answer := traced{Tree: tree, Problem: deepestProblem(tree, claim.Name+c.where(claim.Namespace))}
 			return c.print(answer, func(w io.Writer) error { return printTrace(w, answer) })
 		},
 	}
 	c.outputFlag(cmd)
-	return cmd
+	return c.named(cmd, applications)
 }
 
-// deepestProblem finds the node to look at first: a failed one before one that works, the
+// deepestProblem (application is its name with the flags that lead to it) finds the node to look at first: a failed one before one that works, the
 // deepest of those, the first of equally deep ones.
 func deepestProblem(tree *node, application string) *problem {
 	var found *node
@@ -109,10 +113,12 @@ func wayOut(n *node, application string) string {
 	if n.Namespace != "" {
 		object = "-n " + n.Namespace + " " + object
 	}
-	gitops := fmt.Sprintf("correct oam/applications/application.yaml in the GitOps repository and push: git clone $(skerry repo clone-url %s --gitops)", application)
+	gitops := "correct oam/applications/application.yaml in the GitOps repository and push: " + cloneCommand(application)
 	switch {
 	case n.State == stateWorking:
 		return "it is under way; look closer with: " + see("describe "+object)
+	case n.silent != "":
+		return fmt.Sprintf("it goes on by itself when %s answers; is the platform at work? skerry kubectl -n skerry-system get pods", n.silent)
 	case n.Kind == "Pod" && strings.Contains(n.Message, "ImagePull"), n.Kind == "Pod" && strings.Contains(n.Message, "InvalidImageName"):
 		return "the image cannot be had: " + gitops
 	case n.Kind == "Pod" && strings.Contains(n.Message, "ends again and again"):

@@ -52,12 +52,14 @@ host, their workloads ready; (2) status, Services, Pods and binding Secrets are 
 cluster; (3) the application answers with a value that it just wrote to and read back from its stores;
 (4) GitOps targets this virtual cluster, and nothing of the application is elsewhere on the host; (5) the
 OAM Application was processed in the virtual cluster. Ends with 1 when a point does not hold.`,
+		Example: `  skerry verify customer-service
+  skerry verify customer-service --points 3 -o json`,
 		Args: exactly(1, "the name of one application"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.Run(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().StringVar(&o.points, "points", "1,2,3,4,5", "to check")
 	c.outputFlag(cmd)
-	return cmd
+	return c.named(cmd, applications)
 }
 
 // Run checks the points and prints them.
@@ -96,7 +98,7 @@ func (o *verifyOptions) Run(ctx context.Context, name string) error {
 		}
 		points = append(points, p)
 	}
-	if err := o.print(points, func(w io.Writer) error { return printPoints(w, name, points) }); err != nil {
+	if err := o.print(points, func(w io.Writer) error { return printPoints(w, name+o.where(claim.Namespace), points) }); err != nil {
 		return err
 	}
 	if failed > 0 {

@@ -234,7 +234,7 @@ func isUnreachable(err error) bool {
 
 func unreachable(dest *destination, err error) error {
 	if apierrors.IsUnauthorized(err) {
-		return cannotCompare(err, "cluster %s does not accept the token of its cluster Secret", dest.name)
+		return noAnswer(argov1alpha1.ConditionDestinationUnreachable, err, "cluster %s does not accept the token of its cluster Secret", dest.name)
 	}
-	return cannotCompare(err, "cluster %s is not reachable: %v", dest.name, err)
+	return noAnswer(argov1alpha1.ConditionDestinationUnreachable, err, "cluster %s is not reachable: %v", dest.name, err)
 }

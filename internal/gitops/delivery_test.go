@@ -236,6 +236,7 @@ func TestRepositoryTroubles(t *testing.T) {
 		t.Fatal(err)
 	}
 	app = w.awaitCondition(argov1alpha1.ConditionComparisonError, "repository not reachable")
+	w.awaitCondition(argov1alpha1.ConditionRepositoryUnreachable)
 	if app.Status.Sync.Status != argov1alpha1.SyncStatusUnknown || len(app.Status.Resources) != 1 {
 		t.Errorf("sync = %s, resources = %v; want Unknown and the one that runs", app.Status.Sync.Status, app.Status.Resources)
 	}

@@ -171,6 +171,7 @@ func TestDeletionWaitsAndDoesNotHang(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.awaitCondition(argov1alpha1.ConditionComparisonError, "cluster shop is not reachable")
+		w.awaitCondition(argov1alpha1.ConditionDestinationUnreachable)
 		w.deleteApp()
 		w.awaitGone()
 	})

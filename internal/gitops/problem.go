@@ -18,6 +18,8 @@ type problem struct {
 	condition string
 	message   string
 	cause     error
+	// silent is DestinationUnreachable or RepositoryUnreachable when that side does not answer.
+	silent string
 }
 
 func (p *problem) Error() string { return p.message }
@@ -52,6 +54,20 @@ func some(names []string, separator string) string {
 		names = append(slices.Clone(names[:mostErrors]), fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, separator)
+}
+
+// noAnswer: one side does not answer, or not to us, which no edit of a manifest mends.
+func noAnswer(silent string, cause error, format string, args ...any) error {
+	return &problem{condition: argov1alpha1.ConditionComparisonError, message: fmt.Sprintf(format, args...), cause: cause, silent: silent}
+}
+
+// silentOf is the condition that says which side did not answer, empty when both did.
+func silentOf(err error) string {
+	var p *problem
+	if errors.As(err, &p) {
+		return p.silent
+	}
+	return ""
 }
 
 func isProblem(err error) bool {

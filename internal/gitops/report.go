@@ -47,6 +47,9 @@ func (p *pass) fail(ctx context.Context, err error) {
 	c := conditionOf(err)
 	p.condition(c.Type, c.Message)
 	p.metrics.failures.WithLabelValues(c.Type).Inc()
+	if silent := silentOf(err); silent != "" {
+		p.condition(silent, c.Message)
+	}
 	log.FromContext(ctx).Info("cannot deliver", "condition", c.Type, "reason", c.Message)
 	p.app.Status.Sync.Status = argov1alpha1.SyncStatusUnknown
 	if op := p.app.Operation; op != nil {

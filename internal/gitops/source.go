@@ -82,21 +82,22 @@ func (r repository) resolve(ctx context.Context, target string) (revision, error
 // explain turns an error of the transport into a message that says what to do. Errors of
 // the network carry no credentials.
 func (r repository) explain(err error) error {
+	const silent = argov1alpha1.ConditionRepositoryUnreachable
 	var netErr net.Error
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed), errors.Is(err, transport.ErrInvalidAuthMethod):
-		return cannotCompare(err, "authentication failed for %s: check username and password in the repository Secret (label %s: %s) for this URL",
+		return noAnswer(silent, err, "authentication failed for %s: check username and password in the repository Secret (label %s: %s) for this URL",
 			r.url, argov1alpha1.LabelSecretType, argov1alpha1.SecretTypeRepository)
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return cannotCompare(err, "repository not found: %s (or its Secret lacks credentials)", r.url)
+		return noAnswer(silent, err, "repository not found: %s (or its Secret lacks credentials)", r.url)
 	case errors.Is(err, errTooLarge):
 		return cannotCompare(err, "repository %s: one revision has more than %d MiB; keep what is delivered in a repository of its own", r.url, mostFetched>>20)
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return cannotCompare(err, "repository %s is empty: push a first commit", r.url)
 	case errors.As(err, &netErr), errors.Is(err, context.DeadlineExceeded):
-		return cannotCompare(err, "repository not reachable: %s: %v", r.url, err)
+		return noAnswer(silent, err, "repository not reachable: %s: %v", r.url, err)
 	}
-	return cannotCompare(err, "reading repository %s: %v", r.url, err)
+	return noAnswer(silent, err, "reading repository %s: %v", r.url, err)
 }
 
 // fetch brings one revision: its newest commit alone where the server allows it. With a

@@ -26,6 +26,7 @@ import (
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 	"github.com/skerry-platform/skerry/internal/cli"
+	"github.com/skerry-platform/skerry/internal/cli/charts"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
@@ -37,13 +38,13 @@ func TestMain(m *testing.M) {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		p := cli.Program{
 			IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
-			Getenv:    os.Getenv, Home: os.Getenv("HOME"),
+			Getenv:    os.Getenv, Home: os.Getenv("HOME"), Charts: charts.Helm{},
 		}
 		code := p.Main(ctx, os.Args)
 		stop()
 		os.Exit(code)
 	}
-	testscript.Main(m, map[string]func(){"skerry": program, "kubectl-skerry": program})
+	testscript.Main(m, map[string]func(){"skerry": program, "kubectl-skerry": program, "kubectl_complete-skerry": program})
 }
 
 func TestScripts(t *testing.T) {
@@ -60,6 +61,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("KUBECONFIG", env.Kubeconfig)
+			e.Setenv("HOST", env.Kubeconfig)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

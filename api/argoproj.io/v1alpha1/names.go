@@ -57,4 +57,9 @@ const (
 	// ConditionDeletionProgress says what a deletion still waits for. Argo CD has no
 	// name for it; its clients show it as information.
 	ConditionDeletionProgress = "DeletionProgress"
+	// ConditionDestinationUnreachable and ConditionRepositoryUnreachable stand beside a
+	// ComparisonError that no push can mend: the destination or the repository does not answer.
+	// They are the built-in engine's own; Argo CD says it in the ComparisonError's text only.
+	ConditionDestinationUnreachable = "DestinationUnreachable"
+	ConditionRepositoryUnreachable  = "RepositoryUnreachable"
 )

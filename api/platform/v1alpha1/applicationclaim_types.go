@@ -12,6 +12,8 @@ import (
 // ApplicationClaimSpec is the application that a team asks for.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.framework) || self.framework.size() == 0 || (self.language == 'python' && self.framework in ['fastapi','flask','django']) || (self.language == 'java' && self.framework in ['springboot','quarkus','micronaut']) || (self.language == 'nodejs' && self.framework in ['express','nestjs','fastify']) || (self.language == 'go' && self.framework in ['nethttp','gin','echo'])",message="the framework must fit the language: python has fastapi, flask, django; java has springboot, quarkus, micronaut; nodejs has express, nestjs, fastify; go has nethttp, gin, echo"
+// +kubebuilder:validation:XValidation:rule="!has(self.size) || !has(self.targetVCluster) || self.targetVCluster.size() == 0 || self.targetVCluster == self.name",message="size is that of the environment that is made for the application; an environment named by targetVCluster has its own: leave size out here and set it in that VClusterEnvironmentClaim"
+// +kubebuilder:validation:XValidation:rule="(has(self.targetVCluster) && self.targetVCluster.size() > 0 ? self.targetVCluster : self.name) == (has(oldSelf.targetVCluster) && oldSelf.targetVCluster.size() > 0 ? oldSelf.targetVCluster : oldSelf.name)",message="targetVCluster cannot be changed, because data does not move with an application; create another claim instead"
 type ApplicationClaimSpec struct {
 	// Name of the application: the OAM component, and by default the environment and
 	// the repositories. At most 33 characters: its cache's StatefulSet is called
@@ -51,6 +53,12 @@ type ApplicationClaimSpec struct {
 	// +kubebuilder:validation:MaxLength=40
 	// +optional
 	TargetVCluster string `json:"targetVCluster,omitempty"`
+	// Size of the environment that is made for the application, as a
+	// VClusterEnvironmentClaim has it: small, medium, large or xlarge. Default: medium. An
+	// environment that is there already keeps its own.
+	// +kubebuilder:validation:Enum=small;medium;large;xlarge
+	// +optional
+	Size string `json:"size,omitempty"`
 	// +optional
 	Repository *RepositoryRequest `json:"repository,omitempty"`
 	// Image to run. Default: the source template's image.

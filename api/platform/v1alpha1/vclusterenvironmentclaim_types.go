@@ -97,8 +97,10 @@ type AdminCredentials struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=vce,categories=skerry
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.name`
+// +kubebuilder:printcolumn:name="Size",type=string,JSONPath=`.spec.size`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type VClusterEnvironmentClaim struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -94,7 +94,7 @@ func CheckName(name string) string {
 
 // checkApplication is CheckName with the limit of an application's name.
 func checkApplication(name string) string {
-	if len(name) > mostApplication && len(name) <= mostName {
+	if len(name) > mostApplication {
 		return fmt.Sprintf("%q has %d characters; an application's name may have at most %d, because its database and cache are called after it",
 			name, len(name), mostApplication)
 	}
@@ -134,6 +134,7 @@ func Check(spec v1alpha1.ApplicationClaimSpec) error {
 	if spec.TargetVCluster != "" {
 		c.add("spec.targetVCluster", CheckName(spec.TargetVCluster))
 	}
+	c.size(spec)
 	if spec.AppContainer != "" && spec.AppContainer != spec.Name {
 		c.add("spec.appContainer", "this version gives every application repositories of its own; leave the field out")
 	}
@@ -155,6 +156,28 @@ func (c *checker) add(field, message string) {
 	}
 }
 
+func (c *checker) size(spec v1alpha1.ApplicationClaimSpec) {
+	switch {
+	case spec.Size == "":
+	case Target(spec) != spec.Name:
+		c.add("spec.size", fmt.Sprintf("environment %s has a size of its own; leave the field out, and set it in VClusterEnvironmentClaim %s instead",
+			spec.TargetVCluster, spec.TargetVCluster))
+	default:
+		c.add("spec.size", CheckSize(spec.Size))
+	}
+}
+
+// CheckJoin returns an *Error when the claim asks for another size than that of an environment
+// which is there and was not made for it: that one is never rewritten.
+func CheckJoin(spec v1alpha1.ApplicationClaimSpec, env *v1alpha1.VClusterEnvironmentClaim) error {
+	if spec.Size == "" || spec.Size == env.Spec.Size {
+		return nil
+	}
+	return &Error{Problems: []Problem{{Field: "spec.size", Message: fmt.Sprintf(
+		"environment %s is there and its size is %s, not %s; leave the field out, or resize it: skerry kubectl -n %s edit vclusterenvironmentclaim %s",
+		env.Spec.Name, env.Spec.Size, spec.Size, env.Namespace, env.Name)}}}
+}
+
 func (c *checker) language(spec v1alpha1.ApplicationClaimSpec) {
 	if problem := checkWord(spec.Language, languages); problem != "" {
 		c.add("spec.language", problem)
@@ -174,6 +197,22 @@ func (c *checker) language(spec v1alpha1.ApplicationClaimSpec) {
 	if _, err := catalog.TemplateFor(spec.Language, spec.Framework); err != nil {
 		c.add("spec.framework", err.Error())
 	}
+}
+
+// Components are the names of an application's OAM components: it, its database, its cache, and its
+// further services.
+func Components(spec v1alpha1.ApplicationClaimSpec) []string {
+	out := []string{spec.Name}
+	if spec.Database == "postgres" {
+		out = append(out, DatabaseName(spec.Name))
+	}
+	if spec.Cache == "redis" {
+		out = append(out, CacheName(spec.Name))
+	}
+	for _, s := range spec.Services {
+		out = append(out, s.Name)
+	}
+	return out
 }
 
 // services checks that the components of the application will have names of their own.

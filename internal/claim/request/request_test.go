@@ -27,7 +27,7 @@ func TestCheck(t *testing.T) {
 		"upper case":                 {change: func(s *spec) { s.Name = "Customer_Service" }, field: "spec.name", wants: `try "customer-service"`},
 		"starts with a digit":        {change: func(s *spec) { s.Name = "1st" }, field: "spec.name", wants: `try "st"`},
 		"the host's separator":       {change: func(s *spec) { s.Name = "a--b" }, field: "spec.name", wants: `try "a-b"`},
-		"too long":                   {change: func(s *spec) { s.Name = strings.Repeat("a", 41) }, field: "spec.name", wants: "at most 40"},
+		"too long":                   {change: func(s *spec) { s.Name = strings.Repeat("a", 41) }, field: "spec.name", wants: "at most 33"},
 		"too long for its cache":     {change: func(s *spec) { s.Name = strings.Repeat("a", 34) }, field: "spec.name", wants: "at most 33"},
 		"the longest there is":       {change: func(s *spec) { s.Name = strings.Repeat("a", 33) }},
 		"the host's own namespace":   {change: func(s *spec) { s.Name = "kube-system" }, field: "spec.name", wants: "reserved"},
@@ -48,6 +48,11 @@ func TestCheck(t *testing.T) {
 		"a service with no type": {change: func(s *spec) {
 			s.Services = []v1alpha1.ServiceRequest{{Name: "queue"}}
 		}, field: "spec.services[0].type", wants: "ComponentDefinition"},
+		"a size of its own":        {change: func(s *spec) { s.Size = "large" }},
+		"its own name as target":   {change: func(s *spec) { s.Size, s.TargetVCluster = "large", s.Name }},
+		"a size that there is not": {change: func(s *spec) { s.Size = "xl" }, field: "spec.size", wants: `did you mean "xlarge"`},
+		"a size for another's environment": {change: func(s *spec) { s.Size, s.TargetVCluster = "large", "shop" }, field: "spec.size",
+			wants: "set it in VClusterEnvironmentClaim shop"},
 		"an image with a space": {change: func(s *spec) { s.Image = "my image" }, field: "spec.image", wants: "not an image name"},
 	}
 	for name, c := range cases {
