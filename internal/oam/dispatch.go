@@ -5,6 +5,7 @@ package oam
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -42,7 +43,10 @@ func (r *reconciler) dispatch(ctx context.Context, run *run) {
 			// What is there from before keeps its health.
 			live, err := r.readAll(ctx, c, r.live.get)
 			if err == nil {
-				d.health = health(c, live)
+				d.health, err = r.health(ctx, run, c, live)
+			}
+			if err != nil {
+				d.err = err
 			}
 			d.health.Healthy = false
 			continue
@@ -67,17 +71,18 @@ func (r *reconciler) dispatchComponent(ctx context.Context, run *run, c *render.
 		return render.ComponentHealth{}, err
 	}
 	if run.memory.unchanged(c.Name, run.key, live) {
-		return health(c, live), nil
+		return r.health(ctx, run, c, live)
 	}
 	if err := r.applyComponent(ctx, run, c); err != nil {
-		return health(c, live), err
+		health, herr := r.health(ctx, run, c, live)
+		return health, errors.Join(err, herr)
 	}
 	// What was just written may not have reached the watch.
 	if live, err = r.readAll(ctx, c, r.live.getDirect); err != nil {
 		return render.ComponentHealth{}, err
 	}
 	run.memory.remember(c.Name, run.key, live)
-	return health(c, live), nil
+	return r.health(ctx, run, c, live)
 }
 
 func (r *reconciler) applyComponent(ctx context.Context, run *run, c *render.Component) error {
@@ -162,10 +167,23 @@ func (r *reconciler) readAll(ctx context.Context, c *render.Component, get reade
 	return out, nil
 }
 
-func health(c *render.Component, live []*unstructured.Unstructured) render.ComponentHealth {
+// health asks what the live objects say. Once its definitions were stopped at a limit,
+// a component's health stays as it is until the version that runs is another.
+func (r *reconciler) health(ctx context.Context, run *run, c *render.Component, live []*unstructured.Unstructured) (render.ComponentHealth, error) {
+	if s, ok := run.memory.unknowable[c.Name]; ok && s.key == run.key {
+		return s.health, nil
+	}
 	at := map[*unstructured.Unstructured]*unstructured.Unstructured{}
 	for i, o := range c.Objects {
 		at[o.Unstructured] = live[i]
 	}
-	return c.Health(func(o *unstructured.Unstructured) *unstructured.Unstructured { return at[o] })
+	h, err := c.Health(ctx, r.evaluator, func(o *unstructured.Unstructured) *unstructured.Unstructured { return at[o] })
+	if err != nil {
+		return h, fmt.Errorf("evaluating the health: %w", err)
+	}
+	delete(run.memory.unknowable, c.Name)
+	if h.Refused != nil {
+		run.memory.unknowable[c.Name] = stopped{key: run.key, health: h}
+	}
+	return h, nil
 }

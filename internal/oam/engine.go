@@ -43,6 +43,7 @@ import (
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	"github.com/skerry-platform/skerry/internal/apply"
+	"github.com/skerry-platform/skerry/internal/oam/render"
 )
 
 // FieldManager of every object that the engine applies.
@@ -64,7 +65,10 @@ type Options struct {
 	Virtual *rest.Config
 	// ClusterName is the virtual cluster's name, which Applications may call it by.
 	ClusterName string
-	Log         logr.Logger
+	// Evaluator of the CUE in definitions, which anybody in the virtual cluster may write;
+	// nil evaluates in this process, without limits.
+	Evaluator render.Evaluator
+	Log       logr.Logger
 	// Registerer of the engine's metrics; nil means controller-runtime's.
 	Registerer prometheus.Registerer
 }
@@ -125,7 +129,7 @@ func newReconciler(cfg *rest.Config, mgr ctrl.Manager, opts Options) (*reconcile
 	}
 	return &reconciler{
 		cached: mgr.GetClient(), direct: direct, mapper: mapper, live: live,
-		applier: apply.New(direct, FieldManager), memory: newMemory(),
+		applier: apply.New(direct, FieldManager), memory: newMemory(), evaluator: opts.Evaluator,
 		cluster: opts.ClusterName, version: *version, stages: newStages(reg),
 	}, nil
 }

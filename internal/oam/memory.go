@@ -6,6 +6,8 @@ package oam
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,14 +25,28 @@ type memory struct {
 
 // appMemory is used by one reconcile at a time.
 type appMemory struct {
-	// key says what result was rendered from.
-	key    string
-	result *render.Result
+	// rendered holds what came of the Application as it is and of the version that keeps
+	// running, by what it was rendered from.
+	rendered map[string]rendering
+	// unknowable is the health of components whose definitions the evaluator stopped at,
+	// by component, with the key that it is for.
+	unknowable map[string]stopped
 	// applied, by component: the key that it was applied for, and the objects'
 	// fingerprints right after.
 	applied map[string]appliedAs
 	// succeeded is the revision that has been marked as such.
 	succeeded string
+}
+
+// rendering is what came of a render: one of the two is nil.
+type rendering struct {
+	result  *render.Result
+	refused *render.Error
+}
+
+type stopped struct {
+	key    string
+	health render.ComponentHealth
 }
 
 type appliedAs struct {
@@ -44,7 +60,7 @@ func (m *memory) of(app types.NamespacedName) *appMemory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.apps[app] == nil {
-		m.apps[app] = &appMemory{applied: map[string]appliedAs{}}
+		m.apps[app] = &appMemory{rendered: map[string]rendering{}, unknowable: map[string]stopped{}, applied: map[string]appliedAs{}}
 	}
 	return m.apps[app]
 }
@@ -53,6 +69,11 @@ func (m *memory) forget(app types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.apps, app)
+}
+
+// keep forgets what this run had no use for.
+func (m *appMemory) keep(run *run) {
+	maps.DeleteFunc(m.rendered, func(key string, _ rendering) bool { return !slices.Contains(run.keys, key) })
 }
 
 func (m *appMemory) unchanged(component, key string, live []*unstructured.Unstructured) bool {

@@ -40,7 +40,9 @@ type reconciler struct {
 	live    *liveObjects
 	applier *apply.Applier
 	memory  *memory
-	stages  *stages
+	// evaluator runs the CUE of definitions.
+	evaluator render.Evaluator
+	stages    *stages
 
 	cluster string
 	version version.Info
@@ -57,6 +59,8 @@ type run struct {
 	refused, unparsed error
 	definitions       render.Definitions
 
+	// keys are of everything that was rendered or found in memory on the way.
+	keys []string
 	// result is what is to run, rendered from key; nil when there is nothing.
 	result   *render.Result
 	key      string

@@ -101,6 +101,43 @@ func TestDefinitionIsCorrected(t *testing.T) {
 	there(s, &corev1.ConfigMap{}, "w")
 }
 
+// A definition that would fill the machine's memory is stopped, and the error says which it
+// is. Meanwhile and afterwards other Applications are served; corrected, it heals.
+func TestRunawayDefinition(t *testing.T) {
+	s := newStage(t)
+	def := &oamv1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: "huge", Namespace: s.namespace}}
+	def.Spec.Schematic = &oamv1.Schematic{CUE: &oamv1.CUE{Template: `import "list"` +
+		"\noutput: {apiVersion: \"v1\", kind: \"ConfigMap\", data: n: \"\\(len(list.Range(0, 1000000000, 1)))\"}"}}
+	if err := s.Create(t.Context(), def); err != nil {
+		t.Fatal(err)
+	}
+	s.deploy("bad", spec(component{name: "x", typ: "huge"}))
+	s.deploy("good", spec(configMap("a")))
+	s.eventually("good", phase(oamv1.PhaseRunning))
+	s.eventually("bad", condition("Render", metav1.ConditionFalse, "evaluating it takes more than"))
+	s.eventually("bad", condition("Render", metav1.ConditionFalse, "(ComponentDefinition "+s.namespace+"/huge)"))
+	before := def.DeepCopy()
+	def.Spec.Schematic.CUE.Template = "output: {apiVersion: \"v1\", kind: \"ConfigMap\"}"
+	if err := s.Patch(t.Context(), def, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("bad", phase(oamv1.PhaseRunning))
+}
+
+// A healthPolicy that never ends makes its component unhealthy, and is not tried again and again.
+func TestRunawayHealthPolicy(t *testing.T) {
+	s := newStage(t)
+	def := &oamv1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: "sick", Namespace: s.namespace}}
+	def.Spec.Schematic = &oamv1.Schematic{CUE: &oamv1.CUE{Template: "output: {apiVersion: \"v1\", kind: \"ConfigMap\"}"}}
+	def.Spec.Status = &oamv1.Status{HealthPolicy: `import "list"` + "\nisHealth: len(list.Range(0, 1000000000, 1)) > 0"}
+	if err := s.Create(t.Context(), def); err != nil {
+		t.Fatal(err)
+	}
+	s.deploy("app", spec(component{name: "x", typ: "sick"}))
+	s.eventually("app", condition("Ready", metav1.ConditionFalse, "evaluating it takes more than"))
+	there(s, &corev1.ConfigMap{}, "x")
+}
+
 // Objects of somebody else are never taken over, and never deleted.
 func TestSomebodyElses(t *testing.T) {
 	s := newStage(t)

@@ -21,6 +21,7 @@ import (
 // render decides what is to run: the Application as it is now or, when that cannot be
 // rendered, the last version on record. run.refused then says what is wrong.
 func (r *reconciler) render(ctx context.Context, run *run) error {
+	defer run.memory.keep(run)
 	_, run.unparsed = render.Parse(run.app, r.cluster)
 	if run.unparsed == nil {
 		err := r.renderCurrent(ctx, run)
@@ -47,7 +48,7 @@ func (r *reconciler) renderCurrent(ctx context.Context, run *run) error {
 	if err != nil {
 		return err
 	}
-	result, key, err := r.rendered(run, run.app, defs, rev)
+	result, key, err := r.rendered(ctx, run, run.app, defs, rev)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (r *reconciler) renderRecorded(ctx context.Context, run *run, rev oamv1.Rev
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	result, key, err := r.rendered(run, app, defs, rev)
+	result, key, err := r.rendered(ctx, run, app, defs, rev)
 	if isRefusal(err) {
 		return nil
 	}
@@ -74,22 +75,30 @@ func (r *reconciler) renderRecorded(ctx context.Context, run *run, rev oamv1.Rev
 }
 
 // rendered renders, or returns what was rendered from the same input before.
-func (r *reconciler) rendered(run *run, app *oamv1.Application, defs render.Definitions, rev oamv1.Revision) (*render.Result, string, error) {
+func (r *reconciler) rendered(ctx context.Context, run *run, app *oamv1.Application, defs render.Definitions, rev oamv1.Revision) (*render.Result, string, error) {
 	key, err := keyOf(app, rev)
 	if err != nil {
 		return nil, "", err
 	}
-	if run.memory.key == key && run.memory.result != nil {
-		return run.memory.result, key, nil
+	run.keys = append(run.keys, key)
+	known, ok := run.memory.rendered[key]
+	if !ok {
+		known.result, err = render.Render(ctx, render.Input{
+			Application: app, Definitions: defs, Cluster: r.cluster, ClusterVersion: r.version, Revision: rev,
+			Namespaced: r.namespaced, Evaluator: r.evaluator,
+		})
+		if errors.As(err, &known.refused) && known.refused.Err == nil {
+			err = nil // the same again would end the same
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("rendering Application %s: %w", client.ObjectKeyFromObject(app), err)
+		}
+		run.memory.rendered[key] = known
 	}
-	result, err := render.Render(render.Input{
-		Application: app, Definitions: defs, Cluster: r.cluster, ClusterVersion: r.version, Revision: rev, Namespaced: r.namespaced,
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("rendering Application %s: %w", client.ObjectKeyFromObject(app), err)
+	if known.refused != nil {
+		return nil, "", known.refused
 	}
-	run.memory.key, run.memory.result = key, result
-	return result, key, nil
+	return known.result, key, nil
 }
 
 // keyOf says what a render depends on that may change: the revision's content, and

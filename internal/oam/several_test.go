@@ -4,20 +4,17 @@
 package oam_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
-	"github.com/skerry-platform/skerry/internal/oam"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
@@ -29,12 +26,8 @@ func TestSeveralEngines(t *testing.T) {
 	second := &stage{TB: t, Client: env.Client, namespace: env.Namespace(t)}
 	second.installCatalog()
 	registry := prometheus.NewRegistry()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 2)
 	for range 2 { // twice on one cluster: they must agree, not fight
-		go func() {
-			done <- oam.Run(ctx, oam.Options{Virtual: env.Config, ClusterName: "other", Log: logr.Discard(), Registerer: registry})
-		}()
+		second.runEngine(env, "other", registry)
 	}
 	first.deploy("app", spec(configMap("a")))
 	second.deploy("app", spec(configMap("b")))
@@ -45,12 +38,6 @@ func TestSeveralEngines(t *testing.T) {
 	if now := there(second, &corev1.ConfigMap{}, "b"); now.ResourceVersion != b.ResourceVersion {
 		t.Error("two engines keep writing the same object")
 	}
-	cancel()
-	for range 2 {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
 }
 
 // BenchmarkToRunning is the time from the creation of Applications to all of them running,
@@ -59,11 +46,7 @@ func BenchmarkToRunning(b *testing.B) {
 	env := testenv.Start(b, testenv.WithScheme(oamv1.AddToScheme))
 	s := &stage{TB: b, Client: env.Client, namespace: env.Namespace(b)}
 	s.installCatalog()
-	ctx, cancel := context.WithCancel(b.Context())
-	done := make(chan error, 1)
-	go func() {
-		done <- oam.Run(ctx, oam.Options{Virtual: env.Config, ClusterName: "shop", Log: logr.Discard(), Registerer: prometheus.NewRegistry()})
-	}()
+	s.runEngine(env, "shop", prometheus.NewRegistry())
 	n := 0
 	for b.Loop() {
 		for range 100 {
@@ -71,7 +54,7 @@ func BenchmarkToRunning(b *testing.B) {
 			app := &oamv1.Application{}
 			app.Name, app.Namespace = fmt.Sprintf("app-%d", n), s.namespace
 			app.Spec = spec(configMap(fmt.Sprintf("cm-%d", n)))
-			if err := s.Create(ctx, app); err != nil {
+			if err := s.Create(b.Context(), app); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -80,8 +63,6 @@ func BenchmarkToRunning(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(n), "ms/application")
-	cancel()
-	<-done
 }
 
 func allRunning(b *testing.B, s *stage) bool {
