@@ -5,7 +5,6 @@ package oam
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -41,13 +40,9 @@ func (r *reconciler) dispatch(ctx context.Context, run *run) {
 		}
 		if len(d.waiting) > 0 {
 			// What is there from before keeps its health.
-			live, err := r.readAll(ctx, c, r.live.get)
-			if err == nil {
-				d.health, err = r.health(ctx, run, c, live)
-			}
-			if err != nil {
-				d.err = err
-			}
+			var s sight
+			s, d.err = r.look(ctx, run, c, false)
+			d.health = s.health
 			d.health.Healthy = false
 			continue
 		}
@@ -62,27 +57,23 @@ func (r *reconciler) dispatch(ctx context.Context, run *run) {
 // were right after they were last applied, and returns its health.
 func (r *reconciler) dispatchComponent(ctx context.Context, run *run, c *render.Component) (render.ComponentHealth, error) {
 	for _, o := range c.Objects {
-		if err := r.live.watch(o.GroupVersionKind()); err != nil {
+		if err := r.live.watch(client.ObjectKeyFromObject(run.app), o.GroupVersionKind()); err != nil {
 			return render.ComponentHealth{}, err
 		}
 	}
-	live, err := r.readAll(ctx, c, r.live.get)
-	if err != nil {
-		return render.ComponentHealth{}, err
-	}
-	if run.memory.unchanged(c.Name, run.key, live) {
-		return r.health(ctx, run, c, live)
+	s, err := r.look(ctx, run, c, false)
+	if err != nil || run.memory.isApplied(c.Name, run.key, s) {
+		return s.health, err
 	}
 	if err := r.applyComponent(ctx, run, c); err != nil {
-		health, herr := r.health(ctx, run, c, live)
-		return health, errors.Join(err, herr)
+		return s.health, err
 	}
 	// What was just written may not have reached the watch.
-	if live, err = r.readAll(ctx, c, r.live.getDirect); err != nil {
-		return render.ComponentHealth{}, err
+	if s, err = r.look(ctx, run, c, true); err != nil {
+		return s.health, err
 	}
-	run.memory.remember(c.Name, run.key, live)
-	return r.health(ctx, run, c, live)
+	run.memory.remember(c.Name, run.key, s)
+	return s.health, nil
 }
 
 func (r *reconciler) applyComponent(ctx context.Context, run *run, c *render.Component) error {
@@ -103,7 +94,7 @@ func (r *reconciler) applyComponent(ctx context.Context, run *run, c *render.Com
 // mayApply refuses to take over an object of somebody else: of another Application, or
 // one that was there before and is of none.
 func (r *reconciler) mayApply(ctx context.Context, run *run, o *unstructured.Unstructured) error {
-	live, err := r.live.getDirect(ctx, o)
+	live, err := r.live.get(ctx, o)
 	if err != nil || live == nil {
 		return err
 	}
@@ -128,10 +119,10 @@ func (r *reconciler) prune(ctx context.Context, app types.NamespacedName, inv, w
 			ours = append(ours, e) // Prune knows what an unserved kind means
 			continue
 		}
-		if err := r.live.watch(o.GroupVersionKind()); err != nil {
+		if err := r.live.watch(app, o.GroupVersionKind()); err != nil {
 			return inv, err
 		}
-		live, err := r.live.getDirect(ctx, o)
+		live, err := r.live.get(ctx, o)
 		if err != nil {
 			return inv, err
 		}
@@ -152,32 +143,48 @@ func names(inv apply.Inventory) string {
 	return strings.Join(texts, ", ")
 }
 
-type reader func(context.Context, *unstructured.Unstructured) (*unstructured.Unstructured, error)
-
-// readAll returns the live objects of a component, in order; nil where there is none.
-func (r *reconciler) readAll(ctx context.Context, c *render.Component, get reader) ([]*unstructured.Unstructured, error) {
-	out := make([]*unstructured.Unstructured, len(c.Objects))
-	for i, o := range c.Objects {
-		live, err := get(ctx, o.Unstructured)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = live
+// look reads a component's objects and asks for their health, unless the watch says
+// that nothing has changed since the last look; again does it in any case.
+func (r *reconciler) look(ctx context.Context, run *run, c *render.Component, again bool) (sight, error) {
+	last, ok := run.memory.seen[c.Name]
+	if ok && !again && last.key == run.key && r.sameVersions(ctx, c, last.versions) {
+		return last, nil
 	}
-	return out, nil
+	delete(run.memory.seen, c.Name)
+	s := sight{key: run.key}
+	live := map[*unstructured.Unstructured]*unstructured.Unstructured{}
+	for _, o := range c.Objects {
+		found, err := r.live.get(ctx, o.Unstructured)
+		if err != nil {
+			return s, err
+		}
+		live[o.Unstructured] = found
+		s.add(found)
+	}
+	var err error
+	if s.health, err = r.health(ctx, run, c, live); err != nil {
+		return s, err
+	}
+	run.memory.seen[c.Name] = s
+	return s, nil
+}
+
+func (r *reconciler) sameVersions(ctx context.Context, c *render.Component, versions []string) bool {
+	for i, o := range c.Objects {
+		if now, known := r.live.version(ctx, o.Unstructured); !known || now != versions[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // health asks what the live objects say. Once its definitions were stopped at a limit,
 // a component's health stays as it is until the version that runs is another.
-func (r *reconciler) health(ctx context.Context, run *run, c *render.Component, live []*unstructured.Unstructured) (render.ComponentHealth, error) {
+func (r *reconciler) health(ctx context.Context, run *run, c *render.Component, live map[*unstructured.Unstructured]*unstructured.Unstructured) (render.ComponentHealth, error) {
 	if s, ok := run.memory.unknowable[c.Name]; ok && s.key == run.key {
 		return s.health, nil
 	}
-	at := map[*unstructured.Unstructured]*unstructured.Unstructured{}
-	for i, o := range c.Objects {
-		at[o.Unstructured] = live[i]
-	}
-	h, err := c.Health(ctx, r.evaluator, func(o *unstructured.Unstructured) *unstructured.Unstructured { return at[o] })
+	h, err := c.Health(ctx, r.evaluator, func(o *unstructured.Unstructured) *unstructured.Unstructured { return live[o] })
 	if err != nil {
 		return h, fmt.Errorf("evaluating the health: %w", err)
 	}

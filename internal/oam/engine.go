@@ -40,6 +40,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	"github.com/skerry-platform/skerry/internal/apply"
@@ -148,11 +149,9 @@ func (r *reconciler) setup(ctx context.Context, mgr ctrl.Manager) error {
 			MaxConcurrentReconciles: workers,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		})
-	b = r.watchDefinitions(b)
-	c, err := b.Build(r)
-	if err != nil {
+	b = r.watchDefinitions(b).WatchesRawSource(source.Func(r.live.start))
+	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("building the controller of Applications: %w", err)
 	}
-	r.live.controller = c
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -52,12 +53,19 @@ type stage struct {
 	testing.TB
 	client.Client
 	namespace string
+	watches   watchCounter
+}
+
+// on returns a stage on a cluster, without an engine.
+func on(t testing.TB, env *testenv.Env) *stage {
+	t.Helper()
+	return &stage{TB: t, Client: env.Client, namespace: env.Namespace(t), watches: watchCounter{paths: map[string]int{}}}
 }
 
 func newStage(t testing.TB) *stage {
 	t.Helper()
 	env := testenv.Start(t, testenv.WithScheme(oamv1.AddToScheme))
-	s := &stage{TB: t, Client: env.Client, namespace: env.Namespace(t)}
+	s := on(t, env)
 	s.installCatalog()
 	s.runEngine(env, "shop", prometheus.NewRegistry())
 	return s
@@ -69,9 +77,11 @@ func (s *stage) runEngine(env *testenv.Env, name string, registry prometheus.Reg
 	f := fence.New(fence.Options{Command: []string{"/proc/self/exe", serve}})
 	s.Cleanup(f.Close)
 	ctx, cancel := context.WithCancel(s.Context())
+	config := rest.CopyConfig(env.Config)
+	config.Wrap(s.watches.wrap)
 	done := make(chan error, 1)
 	go func() {
-		done <- oam.Run(ctx, oam.Options{Virtual: env.Config, ClusterName: name, Evaluator: f.Tenant(), Log: logr.Discard(), Registerer: registry})
+		done <- oam.Run(ctx, oam.Options{Virtual: config, ClusterName: name, Evaluator: f.Tenant(), Log: logr.Discard(), Registerer: registry})
 	}()
 	s.Cleanup(func() {
 		cancel()

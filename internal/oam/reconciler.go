@@ -11,6 +11,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/version"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,10 +24,6 @@ import (
 	"github.com/skerry-platform/skerry/internal/oam/render"
 	"github.com/skerry-platform/skerry/internal/status"
 )
-
-// unservedRetry is the wait before looking again whether the cluster serves a kind: a new
-// CRD wakes nobody.
-const unservedRetry = 15 * time.Second
 
 // labelPause stops reconciliation, as in KubeVela; AnnotationPaused does too.
 const labelPause = "controller.core.oam.dev/pause"
@@ -76,7 +74,9 @@ type run struct {
 func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	app := &oamv1.Application{}
 	if err := r.cached.Get(ctx, req.NamespacedName, app); err != nil {
-		r.memory.forget(req.NamespacedName)
+		if apierrors.IsNotFound(err) {
+			r.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := app.DeepCopy()
@@ -156,7 +156,39 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 		}
 		err = errors.Join(err, serr)
 	}
-	return ctrl.Result{RequeueAfter: run.retry()}, err
+	again, werr := r.await(run)
+	return ctrl.Result{RequeueAfter: again}, errors.Join(err, werr)
+}
+
+// await leaves watched what the Application needs to be woken by, and returns the wait
+// before looking again at what no event announces.
+func (r *reconciler) await(run *run) (again time.Duration, err error) {
+	app := client.ObjectKeyFromObject(run.app)
+	needed := map[schema.GroupVersionKind]bool{}
+	for _, e := range run.inventory.entries() {
+		needed[e.Object().GroupVersionKind()] = true
+	}
+	group, unserved := unservedGroup(run.refused)
+	if !unserved {
+		r.live.served(app)
+		r.live.keep(app, needed)
+		var refused *render.Error
+		if errors.As(run.refused, &refused) {
+			err = refused.Err // the cluster could not say whether it serves a kind
+		}
+		return 0, err
+	}
+	again, err = r.live.awaitGroup(app, group)
+	needed[crdKind], needed[apiServiceKind] = true, true
+	r.live.keep(app, needed)
+	return again, err
+}
+
+// forget drops what is known of an Application that is gone.
+func (r *reconciler) forget(app types.NamespacedName) {
+	r.memory.forget(app)
+	r.live.served(app)
+	r.live.keep(app, nil)
 }
 
 // complete reports whether every component is in the cluster as the Application says, so
@@ -197,15 +229,6 @@ func (run *run) applyError() error {
 	return errors.Join(errs...)
 }
 
-// retry is the wait before trying again what no event announces.
-func (run *run) retry() time.Duration {
-	var refused *render.Error
-	if errors.As(run.refused, &refused) && refused.Err != nil {
-		return unservedRetry
-	}
-	return 0
-}
-
 // delete removes everything in the inventory and reports whether the Application is free
 // to go. Until then app's status says what it waits for.
 func (r *reconciler) delete(ctx context.Context, app *oamv1.Application) (gone bool, err error) {
@@ -240,6 +263,6 @@ func (r *reconciler) delete(ctx context.Context, app *oamv1.Application) (gone b
 	if err := r.direct.Patch(ctx, app, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	r.memory.forget(client.ObjectKeyFromObject(app))
+	r.forget(client.ObjectKeyFromObject(app))
 	return true, nil
 }

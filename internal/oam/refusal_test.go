@@ -7,9 +7,9 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -203,10 +203,13 @@ func TestPaused(t *testing.T) {
 	if err := s.Delete(t.Context(), there(s, &corev1.ConfigMap{}, "a")); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Always(t, 500*time.Millisecond, func(ctx context.Context) error {
-		if err := s.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: "a"}, &corev1.ConfigMap{}); err == nil {
-			return fmt.Errorf("a paused Application was repaired")
-		}
-		return nil
-	})
+	s.deploy("later", spec(configMap("b"))) // comes through after the deletion
+	s.eventually("later", phase(oamv1.PhaseRunning))
+	if err := s.Get(t.Context(), client.ObjectKey{Namespace: s.namespace, Name: "a"}, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
+		t.Errorf("a paused Application was repaired: %v", err)
+	}
+	if err := s.Patch(t.Context(), app, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":null}}`))); err != nil {
+		t.Fatal(err)
+	}
+	there(s, &corev1.ConfigMap{}, "a")
 }

@@ -4,10 +4,9 @@
 package oam_test
 
 import (
+	"context"
 	"fmt"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -23,7 +22,7 @@ import (
 func TestSeveralEngines(t *testing.T) {
 	first := newStage(t)
 	env := testenv.StartOwn(t, testenv.WithScheme(oamv1.AddToScheme))
-	second := &stage{TB: t, Client: env.Client, namespace: env.Namespace(t)}
+	second := on(t, env)
 	second.installCatalog()
 	registry := prometheus.NewRegistry()
 	for range 2 { // twice on one cluster: they must agree, not fight
@@ -34,7 +33,9 @@ func TestSeveralEngines(t *testing.T) {
 	first.eventually("app", phase(oamv1.PhaseRunning))
 	second.eventually("app", phase(oamv1.PhaseRunning))
 	b := there(second, &corev1.ConfigMap{}, "b")
-	time.Sleep(200 * time.Millisecond)
+	// What comes through after it, in both engines, shows that both are done with it.
+	second.deploy("later", spec(configMap("c")))
+	second.eventually("later", phase(oamv1.PhaseRunning))
 	if now := there(second, &corev1.ConfigMap{}, "b"); now.ResourceVersion != b.ResourceVersion {
 		t.Error("two engines keep writing the same object")
 	}
@@ -44,7 +45,7 @@ func TestSeveralEngines(t *testing.T) {
 // for Applications that have nothing to wait for.
 func BenchmarkToRunning(b *testing.B) {
 	env := testenv.Start(b, testenv.WithScheme(oamv1.AddToScheme))
-	s := &stage{TB: b, Client: env.Client, namespace: env.Namespace(b)}
+	s := on(b, env)
 	s.installCatalog()
 	s.runEngine(env, "shop", prometheus.NewRegistry())
 	n := 0
@@ -58,17 +59,20 @@ func BenchmarkToRunning(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		for !allRunning(b, s) {
-			time.Sleep(100 * time.Millisecond)
-		}
+		testenv.Eventually(b, s.allRunning)
 	}
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(n), "ms/application")
 }
 
-func allRunning(b *testing.B, s *stage) bool {
+func (s *stage) allRunning(ctx context.Context) error {
 	apps := &oamv1.ApplicationList{}
-	if err := s.List(b.Context(), apps, client.InNamespace(s.namespace)); err != nil {
-		b.Fatal(err)
+	if err := s.List(ctx, apps, client.InNamespace(s.namespace)); err != nil {
+		return err
 	}
-	return !slices.ContainsFunc(apps.Items, func(app oamv1.Application) bool { return app.Status.Phase != oamv1.PhaseRunning })
+	for _, app := range apps.Items {
+		if app.Status.Phase != oamv1.PhaseRunning {
+			return fmt.Errorf("%s is %q", app.Name, app.Status.Phase)
+		}
+	}
+	return nil
 }
