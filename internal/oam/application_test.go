@@ -6,6 +6,7 @@ package oam_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -206,5 +208,53 @@ func TestDeletion(t *testing.T) {
 	}
 	if err := s.List(t.Context(), trackers, client.MatchingLabels{oamv1.LabelAppNamespace: s.namespace}); err != nil || len(trackers.Items) > 0 {
 		t.Errorf("inventories are left: %v %v", trackers.Items, err)
+	}
+}
+
+// needing makes a component depend on others.
+func needing(c component, others ...string) component {
+	c.dependsOn = others
+	return c
+}
+
+// What others depend on goes last, and only once they are gone: the database outlives the
+// service that uses it, whether the whole Application goes or both are dropped from it.
+func TestRemovalInReverseOrder(t *testing.T) {
+	chain := []component{needing(configMap("web"), "api"), needing(configMap("api"), "db"), configMap("db")}
+	for name, remove := range map[string]func(*stage){
+		"deleted": func(s *stage) {
+			if err := s.Delete(s.Context(), there(s, &oamv1.Application{}, "app")); err != nil {
+				s.Fatal(err)
+			}
+		},
+		"dropped": func(s *stage) { s.deploy("app", spec(configMap("kept"))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.deploy("app", spec(append(chain, configMap("kept"))...))
+			s.eventually("app", phase(oamv1.PhaseRunning))
+			s.hold("api")
+			remove(s)
+			s.gone(&corev1.ConfigMap{}, "web")
+			typ := map[string]string{"deleted": "Ready", "dropped": "Applied"}[name]
+			says := "waiting for the deletion of ConfigMap " + s.namespace + `/api; then component "db" goes`
+			s.eventually("app", func(app *oamv1.Application) error {
+				if c := meta.FindStatusCondition(app.Status.Conditions, typ); c == nil || !strings.Contains(c.Message, says) {
+					return fmt.Errorf("condition %s is %+v", typ, c)
+				}
+				return nil
+			})
+			if db := there(s, &corev1.ConfigMap{}, "db"); !db.DeletionTimestamp.IsZero() {
+				t.Error("the database went before what depends on it")
+			}
+			s.release("api")
+			s.gone(&corev1.ConfigMap{}, "db")
+			if name == "dropped" {
+				s.eventually("app", all(phase(oamv1.PhaseRunning), condition("Applied", metav1.ConditionTrue, "")))
+				there(s, &corev1.ConfigMap{}, "kept")
+				return
+			}
+			s.gone(&oamv1.Application{}, "app")
+		})
 	}
 }

@@ -6,10 +6,8 @@ package oam
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skerry-platform/skerry/internal/apply"
@@ -84,7 +82,7 @@ func (r *reconciler) applyComponent(ctx context.Context, run *run, c *render.Com
 		}
 	}
 	wanted := apply.Union(run.inventory.entries(), apply.Of(objects...))
-	if err := r.save(ctx, run.app, run.inventory, wanted, nil, sources(run.result)); err != nil {
+	if err := r.save(ctx, run.app, run.inventory, wanted, leaving{}, sources(run.result)); err != nil {
 		return err
 	}
 	_, err := r.applier.Apply(ctx, objects...)
@@ -107,40 +105,6 @@ func (r *reconciler) mayApply(ctx context.Context, run *run, o *unstructured.Uns
 		return nil
 	}
 	return fmt.Errorf("%s %s already exists and belongs to no Application; delete it or give the component another name", o.GetKind(), o.GetName())
-}
-
-// prune deletes what is in the inventory and not wanted, and returns what is still there.
-// Objects that another Application has taken since are only forgotten.
-func (r *reconciler) prune(ctx context.Context, app types.NamespacedName, inv, wanted apply.Inventory) (apply.Inventory, error) {
-	ours := apply.Inventory{}
-	for _, e := range apply.Difference(inv, wanted) {
-		o := e.Object()
-		if _, err := r.mapper.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version); err != nil {
-			ours = append(ours, e) // Prune knows what an unserved kind means
-			continue
-		}
-		if err := r.live.watch(app, o.GroupVersionKind()); err != nil {
-			return inv, err
-		}
-		live, err := r.live.get(ctx, o)
-		if err != nil {
-			return inv, err
-		}
-		if live == nil || owner(live).Name != "" && owner(live) != app {
-			continue
-		}
-		ours = append(ours, e)
-	}
-	return r.applier.Prune(ctx, ours, wanted)
-}
-
-// names lists objects for a message.
-func names(inv apply.Inventory) string {
-	texts := make([]string, 0, len(inv))
-	for _, e := range inv {
-		texts = append(texts, e.String())
-	}
-	return strings.Join(texts, ", ")
 }
 
 // look reads a component's objects and asks for their health, unless the watch says

@@ -66,7 +66,7 @@ type run struct {
 
 	components map[string]*dispatched
 	// leaving are objects on their way out; pruning is why that failed.
-	leaving apply.Inventory
+	leaving leaving
 	pruning error
 }
 
@@ -208,11 +208,10 @@ func (run *run) complete() bool {
 // collect deletes what is in the inventory and no longer rendered.
 func (r *reconciler) collect(ctx context.Context, run *run) error {
 	wanted := apply.Of(run.result.Objects()...)
-	had := run.inventory.entries()
 	if run.result.Plan.KeepLegacy {
-		return r.save(ctx, run.app, run.inventory, apply.Union(wanted, had), nil, sources(run.result))
+		return r.save(ctx, run.app, run.inventory, apply.Union(wanted, run.inventory.entries()), leaving{}, sources(run.result))
 	}
-	run.leaving, run.pruning = r.prune(ctx, client.ObjectKeyFromObject(run.app), had, wanted)
+	run.leaving, run.pruning = r.remove(ctx, client.ObjectKeyFromObject(run.app), run.inventory, wanted)
 	if err := r.save(ctx, run.app, run.inventory, wanted, run.leaving, sources(run.result)); err != nil {
 		return err
 	}
@@ -236,18 +235,17 @@ func (r *reconciler) delete(ctx context.Context, app *oamv1.Application) (gone b
 	if err != nil {
 		return false, err
 	}
-	had := inv.entries()
-	var leaving apply.Inventory
+	var out leaving
 	err = r.stages.observe("delete", func() error {
 		var err error
-		leaving, err = r.prune(ctx, client.ObjectKeyFromObject(app), had, nil)
+		out, err = r.remove(ctx, client.ObjectKeyFromObject(app), inv, nil)
 		return err
 	})
 	if inv.exists {
-		err = errors.Join(err, r.save(ctx, app, inv, nil, leaving, nil))
+		err = errors.Join(err, r.save(ctx, app, inv, nil, out, nil))
 	}
-	if err != nil || len(leaving) > 0 {
-		setDeleting(app, leaving, err)
+	if err != nil || len(out.going) > 0 {
+		setDeleting(app, out, err)
 		return false, err
 	}
 	if err := r.forgetRevisions(ctx, app, 0); err != nil {

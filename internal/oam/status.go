@@ -11,7 +11,6 @@ import (
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
-	"github.com/skerry-platform/skerry/internal/apply"
 	"github.com/skerry-platform/skerry/internal/oam/render"
 	"github.com/skerry-platform/skerry/internal/status"
 )
@@ -99,8 +98,8 @@ func (run *run) reportApplied() {
 		return
 	case waiting != "":
 		run.set(oamv1.ConditionApplied, metav1.ConditionFalse, reasonWaiting, waiting)
-	case len(run.leaving) > 0:
-		run.set(oamv1.ConditionApplied, metav1.ConditionTrue, reasonDone, "waiting for the deletion of "+names(run.leaving))
+	case len(run.leaving.going) > 0:
+		run.set(oamv1.ConditionApplied, metav1.ConditionTrue, reasonDone, run.leaving.String())
 	default:
 		run.set(oamv1.ConditionApplied, metav1.ConditionTrue, reasonDone, "")
 	}
@@ -214,10 +213,10 @@ func setPaused(app *oamv1.Application) {
 }
 
 // setDeleting says what a deletion waits for.
-func setDeleting(app *oamv1.Application, leaving apply.Inventory, err error) {
+func setDeleting(app *oamv1.Application, out leaving, err error) {
 	app.Status.Phase = oamv1.PhaseDeleting
-	message := "waiting for the deletion of " + names(leaving)
-	if len(leaving) == 0 {
+	message := out.String()
+	if len(out.going) == 0 {
 		message = "cleaning up"
 	}
 	status.Set(&app.Status.Conditions, app.Generation, oamv1.ConditionReady, metav1.ConditionFalse, reasonDeleting, message)
