@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -257,4 +258,36 @@ func TestRemovalInReverseOrder(t *testing.T) {
 			s.gone(&oamv1.Application{}, "app")
 		})
 	}
+}
+
+// What happens to an Application is told as events too, and nothing secret with it.
+func TestEvents(t *testing.T) {
+	s := newStage(t)
+	s.deploy("app", spec(configMap("a")))
+	s.eventually("app", phase(oamv1.PhaseRunning))
+	s.deploy("app", spec(component{name: "a", typ: "k8s-objects", properties: `{"objects":[
+		{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"password":31415926}}]}`}))
+	s.eventually("app", condition("Applied", metav1.ConditionFalse, ".stringData.password: expected string, got a number"))
+	want := []string{"Rendered: rendered revision app-v1", "Applied: applied revision app-v1", `Healthy: component "a" is healthy`,
+		"NotApplied: component \"a\": applying: Secret/" + s.namespace + "/s dry-run failed"}
+	testenv.Eventually(t, func(ctx context.Context) error {
+		list := &eventsv1.EventList{}
+		if err := s.List(ctx, list, client.InNamespace(s.namespace)); err != nil {
+			return err
+		}
+		var got []string
+		for _, e := range list.Items {
+			got = append(got, e.Reason+": "+e.Note)
+		}
+		told := strings.Join(got, "\n")
+		if strings.Contains(told, "31415926") {
+			t.Fatalf("an event tells a password:\n%s", told)
+		}
+		for _, w := range want {
+			if !strings.Contains(told, w) {
+				return fmt.Errorf("no event says %q:\n%s", w, told)
+			}
+		}
+		return nil
+	})
 }

@@ -131,7 +131,7 @@ func newReconciler(cfg *rest.Config, mgr ctrl.Manager, opts Options) (*reconcile
 	return &reconciler{
 		cached: mgr.GetClient(), direct: direct, mapper: mapper, live: live,
 		applier: apply.New(direct, FieldManager), memory: newMemory(), evaluator: opts.Evaluator,
-		cluster: opts.ClusterName, version: *version, stages: newStages(reg),
+		cluster: opts.ClusterName, version: *version, stages: newStages(reg), events: mgr.GetEventRecorder(FieldManager),
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -41,6 +42,7 @@ type reconciler struct {
 	// evaluator runs the CUE of definitions.
 	evaluator render.Evaluator
 	stages    *stages
+	events    events.EventRecorder
 
 	cluster string
 	version version.Info
@@ -103,6 +105,8 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if werr := status.Patch(ctx, r.direct, app, before); werr != nil {
 		err = errors.Join(err, werr)
+	} else {
+		r.announce(before, app)
 	}
 	return result, ignoreStale(err)
 }
