@@ -48,6 +48,11 @@ func (r *reconciler) inventory(ctx context.Context, app *oamv1.Application) (*in
 		Labels: map[string]string{oamv1.LabelAppName: app.Name, oamv1.LabelAppNamespace: app.Namespace},
 	}
 	inv.tracker.Spec.Type = oamv1.ResourceTrackerTypeRoot
+	// There is none yet, or somebody deleted it. What the status knows is then the best
+	// there is; whose an object is is checked before it is deleted.
+	for _, ref := range app.Status.AppliedResources {
+		inv.tracker.Spec.ManagedResources = append(inv.tracker.Spec.ManagedResources, oamv1.ManagedResource{ClusterObjectReference: ref})
+	}
 	return inv, nil
 }
 

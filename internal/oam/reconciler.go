@@ -65,6 +65,8 @@ type run struct {
 	result   *render.Result
 	key      string
 	revision oamv1.Revision
+	// pinned is the version that the Application stays with, if it asks to.
+	pinned string
 
 	components map[string]*dispatched
 	// leaving are objects on their way out; pruning is why that failed.
@@ -104,15 +106,14 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		result, err = r.bring(ctx, app)
 	}
 	if werr := status.Patch(ctx, r.direct, app, before); werr != nil {
-		err = errors.Join(err, werr)
-	} else {
-		r.announce(before, app)
+		return result, errors.Join(err, ignoreStale(werr))
 	}
-	return result, ignoreStale(err)
+	r.announce(before, app)
+	return result, err
 }
 
-// ignoreStale drops a conflict: the reconcile worked on an old copy, and the newer one
-// is already on its way here.
+// ignoreStale drops the error of a write to an Application that has changed or gone: the
+// reconcile worked on an old copy, and the newer one is already on its way here.
 func ignoreStale(err error) error {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil
@@ -127,12 +128,14 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 	run := &run{app: app, memory: r.memory.of(client.ObjectKeyFromObject(app))}
 	err := r.stages.observe("render", func() error { return errors.Join(r.render(ctx, run), run.refused) })
 	if err != nil && run.refused == nil {
+		setFailed(app, err)
 		return ctrl.Result{}, err
 	}
 	if run.refused != nil {
 		log.V(1).Info("Refused the Application", "reason", run.refused.Error())
 	}
 	if run.inventory, err = r.inventory(ctx, app); err != nil {
+		setFailed(app, err)
 		return ctrl.Result{}, err
 	}
 	if run.result != nil && run.refused == nil {
@@ -140,6 +143,7 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 			return r.record(ctx, app, run.definitions, run.revision, run.result.Plan.RevisionLimit)
 		})
 		if err != nil {
+			setUnrecorded(app, err)
 			return ctrl.Result{}, err
 		}
 	}

@@ -22,6 +22,9 @@ import (
 // rendered, the last version on record. run.refused then says what is wrong.
 func (r *reconciler) render(ctx context.Context, run *run) error {
 	defer run.memory.keep(run)
+	if pinned, err := r.renderPinned(ctx, run); pinned || err != nil {
+		return err
+	}
 	_, run.unparsed = render.Parse(run.app, r.cluster)
 	if run.unparsed == nil {
 		err := r.renderCurrent(ctx, run)
@@ -36,6 +39,26 @@ func (r *reconciler) render(ctx context.Context, run *run) error {
 		return nil
 	}
 	return r.renderRecorded(ctx, run, *run.app.Status.LatestRevision)
+}
+
+// renderPinned renders the latest version on record when the Application asks to stay with
+// it: its annotation says the version that it was published as.
+func (r *reconciler) renderPinned(ctx context.Context, run *run) (pinned bool, err error) {
+	version, latest := run.app.Annotations[oamv1.AnnotationPublishVersion], run.app.Status.LatestRevision
+	if version == "" || latest == nil {
+		return false, nil
+	}
+	app, defs, published, err := r.recorded(ctx, run.app, *latest)
+	if err != nil || published != version {
+		return false, client.IgnoreNotFound(err)
+	}
+	result, key, err := r.rendered(ctx, run, app, defs, *latest)
+	if isRefusal(err) {
+		run.refused = err
+		return true, nil
+	}
+	run.result, run.key, run.revision, run.pinned = result, key, *latest, version
+	return true, err
 }
 
 func (r *reconciler) renderCurrent(ctx context.Context, run *run) error {
@@ -59,7 +82,7 @@ func (r *reconciler) renderCurrent(ctx context.Context, run *run) error {
 // renderRecorded renders a version on record, so that it keeps running. When even that
 // does not work, nothing is touched.
 func (r *reconciler) renderRecorded(ctx context.Context, run *run, rev oamv1.Revision) error {
-	app, defs, err := r.recorded(ctx, run.app, rev)
+	app, defs, _, err := r.recorded(ctx, run.app, rev)
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}

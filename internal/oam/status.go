@@ -5,8 +5,11 @@ package oam
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
@@ -81,7 +84,11 @@ func (run *run) reportSteps() {
 		run.set(oamv1.ConditionSynced, metav1.ConditionFalse, reasonFailed, run.refused.Error()+kept)
 		return
 	}
-	run.set(oamv1.ConditionRevision, metav1.ConditionTrue, reasonDone, run.revision.Name)
+	name := run.revision.Name
+	if run.pinned != "" {
+		name += fmt.Sprintf(", pinned by the annotation %s: %s", oamv1.AnnotationPublishVersion, run.pinned)
+	}
+	run.set(oamv1.ConditionRevision, metav1.ConditionTrue, reasonDone, name)
 	run.reportApplied()
 }
 
@@ -193,17 +200,64 @@ func service(c *render.Component, d *dispatched, cluster string) oamv1.Applicati
 	s := oamv1.ApplicationComponentStatus{
 		Name: c.Name, Namespace: c.Namespace, Cluster: cluster, WorkloadDefinition: c.Kind,
 		Healthy: d.health.Healthy, WorkloadHealthy: d.health.Workload.Healthy,
-		Message: d.message(), Details: d.health.Workload.Details,
+		Message: brief(d.message()), Details: briefly(d.health.Workload.Details),
 	}
 	for i, t := range c.Traits {
 		ts := oamv1.ApplicationTraitStatus{Type: t.Type}
 		if i < len(d.health.Traits) {
 			h := d.health.Traits[i]
-			ts.Healthy, ts.Message, ts.Details = h.Healthy, h.Message, h.Details
+			ts.Healthy, ts.Message, ts.Details = h.Healthy, brief(h.Message), briefly(h.Details)
 		}
 		s.Traits = append(s.Traits, ts)
 	}
 	return s
+}
+
+// What definitions and API servers say about a component has no limit; a status has. A
+// component takes at most 4 KiB of it, whatever its definitions say.
+const (
+	mostMessage = 1024
+	mostDetails = 16
+	mostDetail  = 128
+)
+
+// brief is the beginning of a long text.
+func brief(text string) string {
+	if len(text) <= mostMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostMessage-3], "") + "..."
+}
+
+// briefly keeps the first details, by name, and the beginning of each.
+func briefly(details map[string]string) map[string]string {
+	if details == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for i, name := range slices.Sorted(maps.Keys(details)) {
+		if i == mostDetails {
+			break
+		}
+		value := details[name]
+		out[strings.ToValidUTF8(name[:min(len(name), mostDetail)], "")] = strings.ToValidUTF8(value[:min(len(value), mostDetail)], "")
+	}
+	return out
+}
+
+// setFailed says why a step failed that should not have; it is tried again.
+func setFailed(app *oamv1.Application, err error) {
+	status.Set(&app.Status.Conditions, app.Generation, oamv1.ConditionSynced, metav1.ConditionFalse, reasonFailed, oneLine(err))
+}
+
+// setUnrecorded says that a version could not be recorded, so it is not applied either.
+func setUnrecorded(app *oamv1.Application, err error) {
+	message := oneLine(err)
+	if apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(message, "request is too large") {
+		message += "; the Application and its definitions are too large for one object: split the Application"
+	}
+	status.Set(&app.Status.Conditions, app.Generation, oamv1.ConditionRevision, metav1.ConditionFalse, reasonFailed, message)
+	status.Set(&app.Status.Conditions, app.Generation, oamv1.ConditionSynced, metav1.ConditionFalse, reasonFailed, message)
 }
 
 // setPaused says that nothing is being done.

@@ -38,7 +38,7 @@ func contextOf(in Input, plan *Plan, spec oamv1.ApplicationComponent) map[string
 		"cluster":        in.Cluster,
 		"clusterVersion": map[string]any{"major": v.Major, "minor": v.Minor, "gitVersion": v.GitVersion, "platform": v.Platform},
 		"components":     components,
-		"publishVersion": app.Annotations["app.oam.dev/publishVersion"], "workflowName": "",
+		"publishVersion": app.Annotations[oamv1.AnnotationPublishVersion], "workflowName": "",
 	}
 }
 

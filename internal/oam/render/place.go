@@ -4,12 +4,16 @@
 package render
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"strings"
+	"unicode"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 )
@@ -44,7 +48,7 @@ func (in Input) place(plan *Plan, spec oamv1.ApplicationComponent, a assembled) 
 func (in Input) finish(c *Component, a assembled) error {
 	if a.Output != nil {
 		o := &unstructured.Unstructured{Object: a.Output}
-		labels := map[string]string{oamv1.LabelResourceType: oamv1.ResourceTypeWorkload, oamv1.LabelWorkloadType: c.Type}
+		labels := map[string]string{oamv1.LabelResourceType: oamv1.ResourceTypeWorkload, oamv1.LabelWorkloadType: labelValue(c.Type)}
 		if err := in.label(c, o, c.Name, labels); err != nil {
 			return err
 		}
@@ -57,7 +61,7 @@ func (in Input) finish(c *Component, a assembled) error {
 		if k.Trait >= 0 {
 			typ = c.Traits[k.Trait].Type
 		}
-		labels := map[string]string{oamv1.LabelResourceType: oamv1.ResourceTypeTrait, oamv1.LabelTraitType: typ, oamv1.LabelTraitResource: k.Key}
+		labels := map[string]string{oamv1.LabelResourceType: oamv1.ResourceTypeTrait, oamv1.LabelTraitType: labelValue(typ), oamv1.LabelTraitResource: labelValue(k.Key)}
 		if err := in.label(c, o, c.Name+"-"+k.Key, labels); err != nil {
 			return err
 		}
@@ -87,6 +91,22 @@ func (in Input) label(c *Component, o *unstructured.Unstructured, name string, l
 	})
 	o.SetLabels(all)
 	return nil
+}
+
+// labelValue is text as a label's value: as it is when it can be one, else what is left of
+// it with a hash.
+func labelValue(text string) string {
+	if len(validation.IsValidLabelValue(text)) == 0 {
+		return text
+	}
+	sum := sha256.Sum256([]byte(text))
+	kept := strings.Map(func(r rune) rune {
+		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return r
+		}
+		return '-'
+	}, text)
+	return strings.TrimLeft(kept[:min(len(kept), 46)]+"-"+hex.EncodeToString(sum[:8]), "-")
 }
 
 func (in Input) namespaced(gvk schema.GroupVersionKind) (bool, error) {

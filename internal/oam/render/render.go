@@ -94,6 +94,9 @@ type Object struct {
 	Trait int
 }
 
+// mostObjects of an Application: its inventory is one object of at most 1.5 MB.
+const mostObjects = 4000
+
 // Render renders an Application. The error is an *Error when one place of the Application
 // or of a definition is to blame. Nothing is returned with an error: a half
 // rendered Application must never be applied.
@@ -111,11 +114,15 @@ func Render(ctx context.Context, in Input) (*Result, error) {
 		return nil, err
 	}
 	res := &Result{Plan: plan}
-	seen := map[string]string{}
+	seen, n := map[string]string{}, 0
 	for i, comp := range plan.Components {
 		c, err := in.place(plan, comp, a.Components[i])
 		if err != nil {
 			return nil, err
+		}
+		if n += len(c.Objects); n > mostObjects {
+			return nil, &Error{Component: c.Name, Message: fmt.Sprintf("an Application may render %d objects, and this component is beyond that", mostObjects),
+				Hint: "split the Application"}
 		}
 		for _, o := range c.Objects {
 			id := fmt.Sprintf("%s %s/%s", o.GroupVersionKind().GroupKind(), o.GetNamespace(), o.GetName())
