@@ -126,11 +126,16 @@ func Render(ctx context.Context, in Input) (*Result, error) {
 		}
 		for _, o := range c.Objects {
 			id := fmt.Sprintf("%s %s/%s", o.GroupVersionKind().GroupKind(), o.GetNamespace(), o.GetName())
-			if other, taken := seen[id]; taken {
-				return nil, &Error{Component: c.Name, Message: fmt.Sprintf("renders %s %s, which component %q renders too; give one of them another name",
-					o.GetKind(), o.GetName(), other)}
+			maker, trait := fmt.Sprintf("component %q", c.Name), ""
+			if o.Trait >= 0 {
+				trait = c.Traits[o.Trait].Type
+				maker = fmt.Sprintf("trait %q of component %q", trait, c.Name)
 			}
-			seen[id] = c.Name
+			if other, taken := seen[id]; taken {
+				return nil, &Error{Component: c.Name, Trait: trait, Message: fmt.Sprintf("renders %s %s, which %s renders too", o.GetKind(), o.GetName(), other),
+					Hint: "give one of them another name, or leave one out"}
+			}
+			seen[id] = maker
 		}
 		res.Components = append(res.Components, c)
 	}
