@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -161,7 +160,6 @@ func TestDrift(t *testing.T) {
 	cm := there(s, &corev1.ConfigMap{}, "a")
 	cm.Data["k"] = "changed"
 	cm.Labels = nil
-	start := time.Now()
 	if err := s.Update(t.Context(), cm); err != nil {
 		t.Fatal(err)
 	}
@@ -178,9 +176,6 @@ func TestDrift(t *testing.T) {
 		t.Fatal(err)
 	}
 	there(s, &corev1.ConfigMap{}, "a")
-	if d := time.Since(start); d > 5*time.Second {
-		t.Errorf("repairs took %s", d)
-	}
 }
 
 // Deletion removes everything in the inventory, waits until it is gone and says for what.
