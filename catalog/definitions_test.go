@@ -104,7 +104,7 @@ func withoutUsage(x ast.Node, path string, tell func(string)) {
 		}
 		at := path + "." + label(f)
 		usage := false
-		for _, group := range f.Comments() {
+		for _, group := range ast.Comments(f) {
 			usage = usage || strings.Contains(group.Text(), "+usage=")
 		}
 		if !usage {
