@@ -263,7 +263,7 @@ func TestEvents(t *testing.T) {
 	s.deploy("app", spec(component{name: "a", typ: "k8s-objects", properties: `{"objects":[
 		{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"password":31415926}}]}`}))
 	s.eventually("app", condition("Applied", metav1.ConditionFalse, ".stringData.password: expected string, got a number"))
-	want := []string{"Rendered: rendered revision app-v1", "Applied: applied revision app-v1", `Healthy: component "a" is healthy`,
+	want := []string{"Applied: rendered and applied revision app-v1", `Healthy: healthy: component "a"`,
 		"NotApplied: component \"a\": applying: Secret/" + s.namespace + "/s dry-run failed"}
 	testenv.Eventually(t, func(ctx context.Context) error {
 		list := &eventsv1.EventList{}

@@ -54,10 +54,13 @@ func news(before, after *oamv1.Application) []event {
 	}
 	revision := latest(after)
 	isNew := revision != "" && revision != latest(before)
-	if isNew {
+	applied := status.IsTrue(after.Status.Conditions, oamv1.ConditionApplied)
+	switch { // one event for what happens at once: with many Applications they are a good part of all writes
+	case isNew && applied:
+		tell(corev1.EventTypeNormal, "Applied", "Apply", "rendered and applied revision "+revision)
+	case isNew:
 		tell(corev1.EventTypeNormal, "Rendered", "Render", "rendered revision "+revision)
-	}
-	if status.IsTrue(after.Status.Conditions, oamv1.ConditionApplied) && (isNew || !status.IsTrue(before.Status.Conditions, oamv1.ConditionApplied)) {
+	case applied && !status.IsTrue(before.Status.Conditions, oamv1.ConditionApplied):
 		tell(corev1.EventTypeNormal, "Applied", "Apply", "applied revision "+revision)
 	}
 	if c := status.Get(after.Status.Conditions, oamv1.ConditionApplied); c != nil && c.Reason == reasonFailed {
@@ -75,15 +78,19 @@ func healthNews(before, after []oamv1.ApplicationComponentStatus) []event {
 		known[s.Name] = s
 	}
 	var out []event
+	var healthy []string
 	for _, s := range after {
 		was, ok := known[s.Name]
 		switch {
 		case s.Healthy && (!ok || !was.Healthy):
-			out = append(out, event{corev1.EventTypeNormal, "Healthy", "Observe", fmt.Sprintf("component %q is healthy", s.Name)})
+			healthy = append(healthy, fmt.Sprintf("%q", s.Name))
 		case !s.Healthy && s.Message != "" && (!ok || was.Healthy || was.Message != s.Message):
 			note := fmt.Sprintf("component %q is not healthy: %s", s.Name, s.Message)
 			out = append(out, event{corev1.EventTypeWarning, "Unhealthy", "Observe", cut(note)})
 		}
+	}
+	if len(healthy) > 0 {
+		out = append(out, event{corev1.EventTypeNormal, "Healthy", "Observe", cut("healthy: component " + strings.Join(healthy, ", "))})
 	}
 	return out
 }

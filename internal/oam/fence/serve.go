@@ -28,6 +28,9 @@ const (
 	watchInterval = 20 * time.Millisecond
 	// mostStack is for one goroutine; Go's own default is a gigabyte.
 	mostStack = 64 << 20
+	// gcPercent is Go's GOGC. What lives between questions is small, and what a question
+	// leaves behind is cheaper to collect after several.
+	gcPercent = 400
 	// headroom is address space with data beyond the heap's limit: the program's own, and
 	// what one allocation may take between two looks. Beyond it the kernel says no.
 	headroom = 768 << 20
@@ -45,6 +48,7 @@ func Serve(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("reading the limits: %w", err)
 	}
 	debug.SetMaxStack(mostStack)
+	debug.SetGCPercent(gcPercent)
 	most := limits.Memory + headroom
 	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
 		return fmt.Errorf("limiting the memory: %w", err)
