@@ -36,6 +36,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newStandaloneCommand(),
 		newPoolCommand(),
+		newEvaluateCommand(),
 		newEtcdCommand(),
 		newLocalCommand(),
 		newNodeCommand(),

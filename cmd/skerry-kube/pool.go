@@ -28,6 +28,7 @@ import (
 	oamv1beta1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/internal/controlplane/pool"
+	"github.com/skerry-platform/skerry/internal/oam/fence"
 )
 
 type poolOptions struct {
@@ -81,11 +82,14 @@ func runPool(ctx context.Context, o poolOptions) error {
 			return err
 		}
 	}
+	definitions := fence.New(fence.Options{Command: evaluateCommand})
+	defer definitions.Close()
 	err = pool.SetupWithManager(ctx, mgr, pool.Options{
 		Namespace: o.namespace, Member: o.podName, Address: address, Dir: o.dir,
 		Version: version.Get().GitVersion, Registerer: metrics.Registry,
 		Tenants: &tenantFactory{
 			etcdEndpoints: o.etcdEndpoints, serviceCIDR: o.serviceCIDR, address: o.podIP, shared: mgr.GetCache(),
+			definitions: definitions,
 		},
 	})
 	if err != nil {

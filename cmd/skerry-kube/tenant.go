@@ -20,6 +20,9 @@ import (
 	"github.com/skerry-platform/skerry/internal/controlplane/pool"
 	"github.com/skerry-platform/skerry/internal/oam"
 	"github.com/skerry-platform/skerry/internal/quota"
+
+	"github.com/skerry-platform/skerry/internal/oam/fence"
+	"github.com/skerry-platform/skerry/internal/oam/render"
 	"github.com/skerry-platform/skerry/internal/syncer"
 )
 
@@ -32,6 +35,8 @@ type tenantFactory struct {
 	etcdEndpoints        []string
 	serviceCIDR, address string
 	shared               syncer.SharedSource
+	// definitions evaluates the CUE of every tenant, each within its limits.
+	definitions *fence.Fence
 }
 
 // hooks are the syncer, as the control plane sees it.
@@ -68,7 +73,7 @@ func (f *tenantFactory) Start(ctx context.Context, spec pool.Spec) (pool.Tenant,
 	if err := t.startDNS(spec, f.address); err != nil {
 		return nil, errors.Join(err, t.Stop(context.WithoutCancel(ctx)))
 	}
-	t.runBeside(ctx, spec.Name, sync)
+	t.runBeside(ctx, spec.Name, sync, f.definitions.Tenant())
 	return t, nil
 }
 
@@ -99,7 +104,7 @@ func (t *tenant) startDNS(spec pool.Spec, address string) error {
 
 // runBeside starts what needs the API server. When one part ends, the tenant has ended:
 // the pool member starts all of it again.
-func (t *tenant) runBeside(ctx context.Context, name string, s *syncer.Syncer) {
+func (t *tenant) runBeside(ctx context.Context, name string, s *syncer.Syncer, definitions render.Evaluator) {
 	ctx, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	part := func(what string, run func() error) {
 		t.parts.Go(func() {
@@ -112,7 +117,8 @@ func (t *tenant) runBeside(ctx context.Context, name string, s *syncer.Syncer) {
 	part("syncer", func() error { return s.Run(ctx, t.cp.RESTConfigAs(controlplane.SyncerUser)) })
 	part("OAM engine", func() error {
 		return oam.Run(ctx, oam.Options{
-			Virtual: t.cp.RESTConfigAs(oamUser, controlplane.AdminGroup), ClusterName: name, Log: log.FromContext(ctx).WithName("oam"),
+			Virtual: t.cp.RESTConfigAs(oamUser, controlplane.AdminGroup), ClusterName: name, Evaluator: definitions,
+			Log: log.FromContext(ctx).WithName("oam"),
 		})
 	})
 	part("API server", func() error {

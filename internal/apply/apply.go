@@ -55,19 +55,25 @@ func (a *Applier) Apply(ctx context.Context, objs ...*unstructured.Unstructured)
 	opts.WaitInterval, opts.WaitTimeout = 100*time.Millisecond, 30*time.Second
 	inv := Of(objs...)
 	if _, err := a.manager.ApplyAllStaged(ctx, copies, opts); err != nil {
-		return inv, fmt.Errorf("applying: %w", err)
+		return inv, fmt.Errorf("applying: %w", withoutValues(err))
 	}
 	return inv, nil
 }
 
-// Prune deletes what is in old and not in wanted, and returns what is still there
-// (terminating, or not to be reached). It leaves alone an object that this field
-// manager never wrote, and one whose kind is no longer served.
+// Prune deletes what is in old and not in wanted, as Delete does in the background.
 func (a *Applier) Prune(ctx context.Context, old, wanted Inventory) (Inventory, error) {
+	return a.Delete(ctx, Difference(old, wanted), metav1.DeletePropagationBackground)
+}
+
+// Delete deletes objects and returns what is still there (terminating, or not to be
+// reached). It leaves alone an object that this field manager never wrote, and one
+// whose kind is no longer served. In the foreground an object stays until what it
+// owns is gone.
+func (a *Applier) Delete(ctx context.Context, inv Inventory, policy metav1.DeletionPropagation) (Inventory, error) {
 	remaining := Inventory{}
 	var errs []error
-	for _, e := range Difference(old, wanted) {
-		gone, err := a.delete(ctx, e)
+	for _, e := range inv {
+		gone, err := a.delete(ctx, e, policy)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("deleting %s: %w", e, err))
 		}
@@ -79,7 +85,7 @@ func (a *Applier) Prune(ctx context.Context, old, wanted Inventory) (Inventory, 
 }
 
 // delete asks for the deletion of one object and reports whether it is gone.
-func (a *Applier) delete(ctx context.Context, e Entry) (gone bool, err error) {
+func (a *Applier) delete(ctx context.Context, e Entry, policy metav1.DeletionPropagation) (gone bool, err error) {
 	o := e.Object()
 	err = a.client.Get(ctx, client.ObjectKeyFromObject(o), o)
 	switch {
@@ -93,7 +99,7 @@ func (a *Applier) delete(ctx context.Context, e Entry) (gone bool, err error) {
 		return false, nil
 	}
 	uid := o.GetUID()
-	err = a.client.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground),
+	err = a.client.Delete(ctx, o, client.PropagationPolicy(policy),
 		client.Preconditions{UID: &uid})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return false, err

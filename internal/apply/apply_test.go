@@ -120,3 +120,32 @@ func TestWhatIsHeldRemains(t *testing.T) {
 		t.Errorf("remaining is %v, error %v; want none", remaining, err)
 	}
 }
+
+// A password that YAML takes for a number is refused without being told.
+func TestRefusalTellsNoValue(t *testing.T) {
+	env := testenv.Start(t)
+	ns := env.Namespace(t)
+	secret := configMap(ns, "credentials", nil)
+	secret.SetKind("Secret")
+	for name, fields := range map[string]map[string]any{
+		"a number":  {"stringData": map[string]any{"password": int64(31415926)}},
+		"a boolean": {"stringData": map[string]any{"password": true}},
+		"two":       {"stringData": map[string]any{"a": int64(31415926), "b": int64(31415926)}},
+		"a struct":  {"data": map[string]any{"password": map[string]any{"is": "31415926"}}},
+		"a list":    {"data": map[string]any{"password": []any{"31415926"}}},
+		"not data":  {"data": map[string]any{"password": "31415926%"}},
+		"a type":    {"type": map[string]any{"31415926": "x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := secret.DeepCopy()
+			delete(o.Object, "data")
+			for k, v := range fields {
+				o.Object[k] = v
+			}
+			_, err := apply.New(env.Client, "test-owner").Apply(t.Context(), o)
+			if err == nil || strings.Contains(err.Error(), "31415926") || !strings.Contains(err.Error(), "credentials") {
+				t.Errorf("got %v, want an error that names the Secret and no value", err)
+			}
+		})
+	}
+}

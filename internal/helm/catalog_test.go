@@ -250,7 +250,6 @@ func TestChangesRollThePods(t *testing.T) {
 // Wrong values are refused with the path of the value, or with what to do.
 func TestCatalogRefusals(t *testing.T) {
 	for _, c := range []struct{ chart, values, says string }{
-		{"postgresql", "metrics: {enabled: true}", "metrics.enabled: this chart has no exporter yet"},
 		{"postgresql", "architecture: replication", "architecture: this chart serves standalone only"},
 		{"postgresql", "auth: {enablePostgresUser: false}", "auth.username: name the user"},
 		{"postgresql", "auth: {existingSecret: none}", "auth.existingSecret: Secret none does not exist"},
@@ -259,7 +258,6 @@ func TestCatalogRefusals(t *testing.T) {
 		{"postgresql", "auth: {username: \"a'b\"}", "/auth/username"},
 		{"redis", "architecture: cluster", "/architecture"},
 		{"redis", "replica: {replicaCount: -1}", "/replica/replicaCount"},
-		{"redis", "metrics: {enabled: true}", "metrics.enabled: this chart has no exporter yet"},
 	} {
 		_, err := render(t, c.chart, "x-"+c.chart, c.values)
 		if err == nil || !strings.Contains(err.Error(), c.says) {

@@ -55,9 +55,9 @@ func TestWrongValues(t *testing.T) {
 	w.create(w.releaseOf("db-postgresql", "postgresql", "13.2.24", `{"primary":{"persistence":{"size":"much"}}}`))
 	w.until("db-postgresql", all(condition("Synced", "False", "/primary/persistence/size"), condition("Ready", "False", "")))
 	w.change("db-postgresql", func(rel *helmv1beta1.Release) {
-		rel.Spec.ForProvider.Values.Raw = []byte(`{"metrics":{"enabled":true}}`)
+		rel.Spec.ForProvider.Values.Raw = []byte(`{"architecture":"replication"}`)
 	})
-	w.until("db-postgresql", condition("Synced", "False", "metrics.enabled: this chart has no exporter yet"))
+	w.until("db-postgresql", condition("Synced", "False", "architecture: this chart serves standalone only"))
 	w.empty()
 }
 

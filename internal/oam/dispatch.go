@@ -6,10 +6,8 @@ package oam
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skerry-platform/skerry/internal/apply"
@@ -40,10 +38,9 @@ func (r *reconciler) dispatch(ctx context.Context, run *run) {
 		}
 		if len(d.waiting) > 0 {
 			// What is there from before keeps its health.
-			live, err := r.readAll(ctx, c, r.live.get)
-			if err == nil {
-				d.health = health(c, live)
-			}
+			var s sight
+			s, d.err = r.look(ctx, run, c, false)
+			d.health = s.health
 			d.health.Healthy = false
 			continue
 		}
@@ -58,26 +55,23 @@ func (r *reconciler) dispatch(ctx context.Context, run *run) {
 // were right after they were last applied, and returns its health.
 func (r *reconciler) dispatchComponent(ctx context.Context, run *run, c *render.Component) (render.ComponentHealth, error) {
 	for _, o := range c.Objects {
-		if err := r.live.watch(o.GroupVersionKind()); err != nil {
+		if err := r.live.watch(client.ObjectKeyFromObject(run.app), o.GroupVersionKind()); err != nil {
 			return render.ComponentHealth{}, err
 		}
 	}
-	live, err := r.readAll(ctx, c, r.live.get)
-	if err != nil {
-		return render.ComponentHealth{}, err
-	}
-	if run.memory.unchanged(c.Name, run.key, live) {
-		return health(c, live), nil
+	s, err := r.look(ctx, run, c, false)
+	if err != nil || run.memory.isApplied(c.Name, run.key, s) {
+		return s.health, err
 	}
 	if err := r.applyComponent(ctx, run, c); err != nil {
-		return health(c, live), err
+		return s.health, err
 	}
 	// What was just written may not have reached the watch.
-	if live, err = r.readAll(ctx, c, r.live.getDirect); err != nil {
-		return render.ComponentHealth{}, err
+	if s, err = r.look(ctx, run, c, true); err != nil {
+		return s.health, err
 	}
-	run.memory.remember(c.Name, run.key, live)
-	return health(c, live), nil
+	run.memory.remember(c.Name, run.key, s)
+	return s.health, nil
 }
 
 func (r *reconciler) applyComponent(ctx context.Context, run *run, c *render.Component) error {
@@ -88,7 +82,7 @@ func (r *reconciler) applyComponent(ctx context.Context, run *run, c *render.Com
 		}
 	}
 	wanted := apply.Union(run.inventory.entries(), apply.Of(objects...))
-	if err := r.save(ctx, run.app, run.inventory, wanted, nil, sources(run.result)); err != nil {
+	if err := r.save(ctx, run.app, run.inventory, wanted, leaving{}, sources(run.result)); err != nil {
 		return err
 	}
 	_, err := r.applier.Apply(ctx, objects...)
@@ -98,7 +92,7 @@ func (r *reconciler) applyComponent(ctx context.Context, run *run, c *render.Com
 // mayApply refuses to take over an object of somebody else: of another Application, or
 // one that was there before and is of none.
 func (r *reconciler) mayApply(ctx context.Context, run *run, o *unstructured.Unstructured) error {
-	live, err := r.live.getDirect(ctx, o)
+	live, err := r.live.get(ctx, o)
 	if err != nil || live == nil {
 		return err
 	}
@@ -113,59 +107,54 @@ func (r *reconciler) mayApply(ctx context.Context, run *run, o *unstructured.Uns
 	return fmt.Errorf("%s %s already exists and belongs to no Application; delete it or give the component another name", o.GetKind(), o.GetName())
 }
 
-// prune deletes what is in the inventory and not wanted, and returns what is still there.
-// Objects that another Application has taken since are only forgotten.
-func (r *reconciler) prune(ctx context.Context, app types.NamespacedName, inv, wanted apply.Inventory) (apply.Inventory, error) {
-	ours := apply.Inventory{}
-	for _, e := range apply.Difference(inv, wanted) {
-		o := e.Object()
-		if _, err := r.mapper.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version); err != nil {
-			ours = append(ours, e) // Prune knows what an unserved kind means
-			continue
-		}
-		if err := r.live.watch(o.GroupVersionKind()); err != nil {
-			return inv, err
-		}
-		live, err := r.live.getDirect(ctx, o)
+// look reads a component's objects and asks for their health, unless the watch says
+// that nothing has changed since the last look; again does it in any case.
+func (r *reconciler) look(ctx context.Context, run *run, c *render.Component, again bool) (sight, error) {
+	last, ok := run.memory.seen[c.Name]
+	if ok && !again && last.key == run.key && r.sameVersions(ctx, c, last.versions) {
+		return last, nil
+	}
+	delete(run.memory.seen, c.Name)
+	s := sight{key: run.key}
+	live := map[*unstructured.Unstructured]*unstructured.Unstructured{}
+	for _, o := range c.Objects {
+		found, err := r.live.get(ctx, o.Unstructured)
 		if err != nil {
-			return inv, err
+			return s, err
 		}
-		if live == nil || owner(live).Name != "" && owner(live) != app {
-			continue
-		}
-		ours = append(ours, e)
+		live[o.Unstructured] = found
+		s.add(found)
 	}
-	return r.applier.Prune(ctx, ours, wanted)
+	var err error
+	if s.health, err = r.health(ctx, run, c, live); err != nil {
+		return s, err
+	}
+	run.memory.seen[c.Name] = s
+	return s, nil
 }
 
-// names lists objects for a message.
-func names(inv apply.Inventory) string {
-	texts := make([]string, 0, len(inv))
-	for _, e := range inv {
-		texts = append(texts, e.String())
-	}
-	return strings.Join(texts, ", ")
-}
-
-type reader func(context.Context, *unstructured.Unstructured) (*unstructured.Unstructured, error)
-
-// readAll returns the live objects of a component, in order; nil where there is none.
-func (r *reconciler) readAll(ctx context.Context, c *render.Component, get reader) ([]*unstructured.Unstructured, error) {
-	out := make([]*unstructured.Unstructured, len(c.Objects))
+func (r *reconciler) sameVersions(ctx context.Context, c *render.Component, versions []string) bool {
 	for i, o := range c.Objects {
-		live, err := get(ctx, o.Unstructured)
-		if err != nil {
-			return nil, err
+		if now, known := r.live.version(ctx, o.Unstructured); !known || now != versions[i] {
+			return false
 		}
-		out[i] = live
 	}
-	return out, nil
+	return true
 }
 
-func health(c *render.Component, live []*unstructured.Unstructured) render.ComponentHealth {
-	at := map[*unstructured.Unstructured]*unstructured.Unstructured{}
-	for i, o := range c.Objects {
-		at[o.Unstructured] = live[i]
+// health asks what the live objects say. Once its definitions were stopped at a limit,
+// a component's health stays as it is until the version that runs is another.
+func (r *reconciler) health(ctx context.Context, run *run, c *render.Component, live map[*unstructured.Unstructured]*unstructured.Unstructured) (render.ComponentHealth, error) {
+	if s, ok := run.memory.unknowable[c.Name]; ok && s.key == run.key {
+		return s.health, nil
 	}
-	return c.Health(func(o *unstructured.Unstructured) *unstructured.Unstructured { return at[o] })
+	h, err := c.Health(ctx, r.evaluator, func(o *unstructured.Unstructured) *unstructured.Unstructured { return live[o] })
+	if err != nil {
+		return h, fmt.Errorf("evaluating the health: %w", err)
+	}
+	delete(run.memory.unknowable, c.Name)
+	if h.Refused != nil {
+		run.memory.unknowable[c.Name] = stopped{key: run.key, health: h}
+	}
+	return h, nil
 }

@@ -40,9 +40,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	"github.com/skerry-platform/skerry/internal/apply"
+	"github.com/skerry-platform/skerry/internal/oam/render"
 )
 
 // FieldManager of every object that the engine applies.
@@ -64,7 +66,10 @@ type Options struct {
 	Virtual *rest.Config
 	// ClusterName is the virtual cluster's name, which Applications may call it by.
 	ClusterName string
-	Log         logr.Logger
+	// Evaluator of the CUE in definitions, which anybody in the virtual cluster may write;
+	// nil evaluates in this process, without limits.
+	Evaluator render.Evaluator
+	Log       logr.Logger
 	// Registerer of the engine's metrics; nil means controller-runtime's.
 	Registerer prometheus.Registerer
 }
@@ -125,8 +130,8 @@ func newReconciler(cfg *rest.Config, mgr ctrl.Manager, opts Options) (*reconcile
 	}
 	return &reconciler{
 		cached: mgr.GetClient(), direct: direct, mapper: mapper, live: live,
-		applier: apply.New(direct, FieldManager), memory: newMemory(),
-		cluster: opts.ClusterName, version: *version, stages: newStages(reg),
+		applier: apply.New(direct, FieldManager), memory: newMemory(), evaluator: opts.Evaluator,
+		cluster: opts.ClusterName, version: *version, stages: newStages(reg), events: mgr.GetEventRecorder(FieldManager),
 	}, nil
 }
 
@@ -144,11 +149,9 @@ func (r *reconciler) setup(ctx context.Context, mgr ctrl.Manager) error {
 			MaxConcurrentReconciles: workers,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		})
-	b = r.watchDefinitions(b)
-	c, err := b.Build(r)
-	if err != nil {
+	b = r.watchDefinitions(b).WatchesRawSource(source.Func(r.live.start))
+	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("building the controller of Applications: %w", err)
 	}
-	r.live.controller = c
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,16 +22,28 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	"github.com/skerry-platform/skerry/catalog"
 	"github.com/skerry-platform/skerry/internal/oam"
+	"github.com/skerry-platform/skerry/internal/oam/fence"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
+// serve makes the test binary its own evaluating process, as skerry-kube is.
+const serve = "-serve-definitions"
+
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == serve {
+		if err := fence.Serve(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	ctrl.SetLogger(logr.Discard())
 	testenv.Main(m)
 }
@@ -40,25 +53,42 @@ type stage struct {
 	testing.TB
 	client.Client
 	namespace string
+	watches   watchCounter
+}
+
+// on returns a stage on a cluster, without an engine.
+func on(t testing.TB, env *testenv.Env) *stage {
+	t.Helper()
+	return &stage{TB: t, Client: env.Client, namespace: env.Namespace(t), watches: watchCounter{paths: map[string]int{}}}
 }
 
 func newStage(t testing.TB) *stage {
 	t.Helper()
 	env := testenv.Start(t, testenv.WithScheme(oamv1.AddToScheme))
-	s := &stage{TB: t, Client: env.Client, namespace: env.Namespace(t)}
+	s := on(t, env)
 	s.installCatalog()
-	ctx, cancel := context.WithCancel(t.Context())
+	s.runEngine(env, "shop", prometheus.NewRegistry())
+	return s
+}
+
+// runEngine runs an engine on a cluster until the test ends.
+func (s *stage) runEngine(env *testenv.Env, name string, registry prometheus.Registerer) {
+	s.Helper()
+	f := fence.New(fence.Options{Command: []string{"/proc/self/exe", serve}})
+	s.Cleanup(f.Close)
+	ctx, cancel := context.WithCancel(s.Context())
+	config := rest.CopyConfig(env.Config)
+	config.Wrap(s.watches.wrap)
 	done := make(chan error, 1)
 	go func() {
-		done <- oam.Run(ctx, oam.Options{Virtual: env.Config, ClusterName: "shop", Log: logr.Discard(), Registerer: prometheus.NewRegistry()})
+		done <- oam.Run(ctx, oam.Options{Virtual: config, ClusterName: name, Evaluator: f.Tenant(), Log: logr.Discard(), Registerer: registry})
 	}()
-	t.Cleanup(func() {
+	s.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("the engine ended with %v", err)
+			s.Errorf("the engine ended with %v", err)
 		}
 	})
-	return s
 }
 
 func (s *stage) installCatalog() {

@@ -48,16 +48,17 @@ func (r *reconciler) inventory(ctx context.Context, app *oamv1.Application) (*in
 		Labels: map[string]string{oamv1.LabelAppName: app.Name, oamv1.LabelAppNamespace: app.Namespace},
 	}
 	inv.tracker.Spec.Type = oamv1.ResourceTrackerTypeRoot
+	// There is none yet, or somebody deleted it. What the status knows is then the best
+	// there is; whose an object is is checked before it is deleted.
+	for _, ref := range app.Status.AppliedResources {
+		inv.tracker.Spec.ManagedResources = append(inv.tracker.Spec.ManagedResources, oamv1.ManagedResource{ClusterObjectReference: ref})
+	}
 	return inv, nil
 }
 
 // entries returns the inventory for package apply.
 func (inv *inventory) entries() apply.Inventory {
-	out := make(apply.Inventory, 0, len(inv.tracker.Spec.ManagedResources))
-	for _, m := range inv.tracker.Spec.ManagedResources {
-		out = append(out, apply.Entry{APIVersion: m.APIVersion, Kind: m.Kind, Namespace: m.Namespace, Name: m.Name})
-	}
-	return apply.Union(out)
+	return entriesOf(inv.tracker.Spec.ManagedResources)
 }
 
 // references returns the inventory for an Application's status.
@@ -71,14 +72,18 @@ func (inv *inventory) references() []oamv1.ClusterObjectReference {
 	return out
 }
 
-// origin says which component and trait an object was rendered for.
-type origin struct{ component, trait string }
+// origin says which component and trait an object was rendered for, and what the
+// component depends on.
+type origin struct {
+	component, trait string
+	dependsOn        []string
+}
 
 func sources(res *render.Result) map[apply.Entry]origin {
 	out := map[apply.Entry]origin{}
 	for _, c := range res.Components {
 		for _, o := range c.Objects {
-			s := origin{component: c.Name}
+			s := origin{component: c.Name, dependsOn: c.DependsOn}
 			if o.Trait >= 0 {
 				s.trait = c.Traits[o.Trait].Type
 			}
@@ -88,21 +93,21 @@ func sources(res *render.Result) map[apply.Entry]origin {
 	return out
 }
 
-// save makes the inventory consist of wanted and leaving, the objects on their way out.
+// save makes the inventory consist of what is wanted and what is leaving.
 // from tells what wanted objects were rendered for; what it does not know keeps what
 // is on record. Nothing is written when nothing changes.
-func (r *reconciler) save(ctx context.Context, app *oamv1.Application, inv *inventory, wanted, leaving apply.Inventory, from map[apply.Entry]origin) error {
+func (r *reconciler) save(ctx context.Context, app *oamv1.Application, inv *inventory, wanted apply.Inventory, out leaving, from map[apply.Entry]origin) error {
 	before := inv.tracker.DeepCopy()
 	known := map[apply.Entry]oamv1.ManagedResource{}
 	for _, m := range before.Spec.ManagedResources {
-		known[apply.Entry{APIVersion: m.APIVersion, Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}] = m
+		known[entryOf(m)] = m
 	}
 	var resources []oamv1.ManagedResource
-	for _, e := range apply.Union(wanted, leaving) {
+	for _, e := range apply.Union(wanted, out.all()) {
 		m := known[e]
 		m.ClusterObjectReference = oamv1.ClusterObjectReference{APIVersion: e.APIVersion, Kind: e.Kind, Namespace: e.Namespace, Name: e.Name}
 		if s, ok := from[e]; ok {
-			m.Component, m.Trait = s.component, s.trait
+			m.Component, m.Trait, m.DependsOn = s.component, s.trait, s.dependsOn
 		}
 		m.Deleted = !wanted.Contains(e)
 		resources = append(resources, m)

@@ -7,9 +7,9 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -21,25 +21,32 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 )
 
-// syncTimeout is the longest wait for the first list of a kind.
-const syncTimeout = 10 * time.Second
+type requests = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// liveObjects reads applied objects and wakes their Application when they change: one
-// watch for each kind in use, of the objects that carry the label of an Application.
+// liveObjects knows the versions of applied objects and wakes their Application when they
+// change. There is one watch for each kind that some Application has objects of, and none
+// without; it holds the metadata of objects that carry the label of an Application.
 type liveObjects struct {
-	cache      cache.Cache
-	direct     client.Client
-	controller controller.Controller
+	cache  cache.Cache
+	direct client.Client
+	// ctx and queue are the controller's; start sets them before the first reconcile.
+	ctx   context.Context
+	queue requests
 
-	mu      sync.Mutex
-	watched map[schema.GroupVersionKind]bool
+	mu    sync.Mutex
+	kinds map[schema.GroupVersionKind]*watchedKind
+	// unserved are the Applications that wait for a kind; see unserved.go.
+	unserved waitingForKinds
+}
+
+type watchedKind struct {
+	users map[types.NamespacedName]bool
+	stop  context.CancelFunc
 }
 
 func newLiveObjects(cfg *rest.Config, mgr ctrl.Manager, direct client.Client) (*liveObjects, error) {
@@ -50,7 +57,10 @@ func newLiveObjects(cfg *rest.Config, mgr ctrl.Manager, direct client.Client) (*
 	c, err := cache.New(cfg, cache.Options{
 		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
 		DefaultLabelSelector: labels.NewSelector().Add(*isPart),
-		DefaultTransform:     cache.TransformStripManagedFields(),
+		DefaultTransform:     identityOnly,
+		ByObject: map[client.Object]cache.ByObject{
+			metadata(crdKind): {Label: labels.Everything()}, metadata(apiServiceKind): {Label: labels.Everything()},
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the cache of applied objects: %w", err)
@@ -58,46 +68,110 @@ func newLiveObjects(cfg *rest.Config, mgr ctrl.Manager, direct client.Client) (*
 	if err := mgr.Add(c); err != nil {
 		return nil, fmt.Errorf("adding the cache of applied objects: %w", err)
 	}
-	return &liveObjects{cache: c, direct: direct, watched: map[schema.GroupVersionKind]bool{}}, nil
+	return &liveObjects{
+		cache: c, direct: direct, kinds: map[schema.GroupVersionKind]*watchedKind{},
+		unserved: waitingForKinds{groups: map[types.NamespacedName]string{}},
+	}, nil
 }
 
-// watch makes sure that changes of a kind wake the Applications that have such objects.
-// When it returns, every later change does: an object that is applied next cannot
-// change unseen.
-func (l *liveObjects) watch(gvk schema.GroupVersionKind) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.watched[gvk] {
-		return nil
+// identityOnly keeps of an object what wake and version need.
+func identityOnly(o any) (any, error) {
+	m, ok := o.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return o, nil
 	}
-	// Not source.Kind: that connects in the background.
-	err := l.controller.Watch(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-		ctx, cancel := context.WithTimeout(ctx, syncTimeout)
-		defer cancel()
-		o := &unstructured.Unstructured{}
-		o.SetGroupVersionKind(gvk)
-		informer, err := l.cache.GetInformer(ctx, o)
-		if err != nil {
-			return err
+	kept := map[string]string{}
+	for _, label := range []string{oamv1.LabelAppName, oamv1.LabelAppNamespace} {
+		if v, ok := m.Labels[label]; ok {
+			kept[label] = v
 		}
-		_, err = informer.AddEventHandler(wake(queue))
-		return err
-	}))
-	if err != nil {
-		return fmt.Errorf("watching %s: %w", gvk, err)
 	}
-	l.watched[gvk] = true
+	m.ObjectMeta = metav1.ObjectMeta{
+		Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion, Labels: kept,
+	}
+	return m, nil
+}
+
+func metadata(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(gvk)
+	return o
+}
+
+// start implements source.Func.
+func (l *liveObjects) start(ctx context.Context, queue requests) error {
+	l.ctx, l.queue = ctx, queue
 	return nil
 }
 
-// wake queues the Application that an object belongs or belonged to.
-func wake(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) toolscache.ResourceEventHandler {
-	add := func(o any) {
-		if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
-			o = gone.Obj
+// watch makes sure that changes of a kind wake the Applications that have such objects,
+// for as long as app or another one needs it. The watch connects in the background; once
+// it has, its users are woken, so that nothing that happens before goes unseen.
+func (l *liveObjects) watch(app types.NamespacedName, gvk schema.GroupVersionKind) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k, ok := l.kinds[gvk]; ok {
+		k.users[app] = true
+		return nil
+	}
+	informer, err := l.cache.GetInformer(l.ctx, metadata(gvk), cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watching %s: %w", gvk, err)
+	}
+	handler := l.wake()
+	if gvk == crdKind || gvk == apiServiceKind {
+		handler = l.wakeWaiting()
+	}
+	registration, err := informer.AddEventHandler(handler)
+	if err != nil {
+		return fmt.Errorf("watching %s: %w", gvk, err)
+	}
+	ctx, stop := context.WithCancel(l.ctx)
+	l.kinds[gvk] = &watchedKind{users: map[types.NamespacedName]bool{app: true}, stop: stop}
+	go func() {
+		if toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+			l.wakeUsers(gvk)
 		}
-		if u, ok := o.(*unstructured.Unstructured); ok {
-			queue.Add(reconcile.Request{NamespacedName: owner(u)})
+	}()
+	return nil
+}
+
+func (l *liveObjects) wakeUsers(gvk schema.GroupVersionKind) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k, ok := l.kinds[gvk]; ok {
+		for app := range k.users {
+			l.queue.Add(reconcile.Request{NamespacedName: app})
+		}
+	}
+}
+
+// keep says that an Application needs these kinds and no others. What nobody needs any
+// more is no longer watched.
+func (l *liveObjects) keep(app types.NamespacedName, needed map[schema.GroupVersionKind]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for gvk, k := range l.kinds {
+		if needed[gvk] || !k.users[app] {
+			continue
+		}
+		delete(k.users, app)
+		if len(k.users) > 0 {
+			continue
+		}
+		k.stop()
+		delete(l.kinds, gvk)
+		if err := l.cache.RemoveInformer(l.ctx, metadata(gvk)); err != nil {
+			ctrl.LoggerFrom(l.ctx).Error(err, "Stopping a watch", "kind", gvk)
+		}
+	}
+}
+
+// wake queues the Application that an object belongs or belonged to.
+func (l *liveObjects) wake() toolscache.ResourceEventHandler {
+	add := func(o any) {
+		if m := asMetadata(o); m != nil {
+			l.queue.Add(reconcile.Request{NamespacedName: owner(m)})
 		}
 	}
 	return toolscache.ResourceEventHandlerFuncs{
@@ -107,29 +181,39 @@ func wake(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) toolsca
 	}
 }
 
+func asMetadata(o any) *metav1.PartialObjectMetadata {
+	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		o = gone.Obj
+	}
+	m, _ := o.(*metav1.PartialObjectMetadata)
+	return m
+}
+
 // owner is the Application that an object says it belongs to.
-func owner(o *unstructured.Unstructured) types.NamespacedName {
+func owner(o metav1.Object) types.NamespacedName {
 	return types.NamespacedName{Namespace: o.GetLabels()[oamv1.LabelAppNamespace], Name: o.GetLabels()[oamv1.LabelAppName]}
 }
 
-// get returns an object from the watch's cache or, until that is filled, from the API
-// server. The object is nil when it does not exist; it must not be changed.
-func (l *liveObjects) get(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	informer, err := l.cache.GetInformer(ctx, empty(o), cache.BlockUntilSynced(false))
+// version is an object's resourceVersion as the watch knows it: "" when it does not exist, or
+// false when the watch does not know.
+func (l *liveObjects) version(ctx context.Context, o *unstructured.Unstructured) (string, bool) {
+	m := metadata(o.GroupVersionKind())
+	informer, err := l.cache.GetInformer(ctx, m, cache.BlockUntilSynced(false))
 	if err != nil || !informer.HasSynced() {
-		return l.getDirect(ctx, o)
+		return "", false
 	}
-	return read(ctx, l.cache, o, &client.GetOptions{UnsafeDisableDeepCopy: shared.UnsafeDisableDeepCopy})
+	err = l.cache.Get(ctx, client.ObjectKeyFromObject(o), m, &client.GetOptions{UnsafeDisableDeepCopy: shared.UnsafeDisableDeepCopy})
+	if apierrors.IsNotFound(err) {
+		return "", true
+	}
+	return m.ResourceVersion, err == nil
 }
 
-// getDirect returns an object as it is in the API server now, or nil.
-func (l *liveObjects) getDirect(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	return read(ctx, l.direct, o)
-}
-
-func read(ctx context.Context, from client.Reader, o *unstructured.Unstructured, opts ...client.GetOption) (*unstructured.Unstructured, error) {
-	live := empty(o)
-	err := from.Get(ctx, client.ObjectKeyFromObject(o), live, opts...)
+// get returns an object as it is in the API server now, or nil.
+func (l *liveObjects) get(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(o.GroupVersionKind())
+	err := l.direct.Get(ctx, client.ObjectKeyFromObject(o), live)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
@@ -137,10 +221,4 @@ func read(ctx context.Context, from client.Reader, o *unstructured.Unstructured,
 		return nil, fmt.Errorf("reading %s %s: %w", o.GetKind(), client.ObjectKeyFromObject(o), err)
 	}
 	return live, nil
-}
-
-func empty(o *unstructured.Unstructured) *unstructured.Unstructured {
-	e := &unstructured.Unstructured{}
-	e.SetGroupVersionKind(o.GroupVersionKind())
-	return e
 }

@@ -11,7 +11,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -22,10 +25,6 @@ import (
 	"github.com/skerry-platform/skerry/internal/oam/render"
 	"github.com/skerry-platform/skerry/internal/status"
 )
-
-// unservedRetry is the wait before looking again whether the cluster serves a kind: a new
-// CRD wakes nobody.
-const unservedRetry = 15 * time.Second
 
 // labelPause stops reconciliation, as in KubeVela; AnnotationPaused does too.
 const labelPause = "controller.core.oam.dev/pause"
@@ -40,7 +39,10 @@ type reconciler struct {
 	live    *liveObjects
 	applier *apply.Applier
 	memory  *memory
-	stages  *stages
+	// evaluator runs the CUE of definitions.
+	evaluator render.Evaluator
+	stages    *stages
+	events    events.EventRecorder
 
 	cluster string
 	version version.Info
@@ -57,14 +59,18 @@ type run struct {
 	refused, unparsed error
 	definitions       render.Definitions
 
+	// keys are of everything that was rendered or found in memory on the way.
+	keys []string
 	// result is what is to run, rendered from key; nil when there is nothing.
 	result   *render.Result
 	key      string
 	revision oamv1.Revision
+	// pinned is the version that the Application stays with, if it asks to.
+	pinned string
 
 	components map[string]*dispatched
 	// leaving are objects on their way out; pruning is why that failed.
-	leaving apply.Inventory
+	leaving leaving
 	pruning error
 }
 
@@ -72,7 +78,9 @@ type run struct {
 func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	app := &oamv1.Application{}
 	if err := r.cached.Get(ctx, req.NamespacedName, app); err != nil {
-		r.memory.forget(req.NamespacedName)
+		if apierrors.IsNotFound(err) {
+			r.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	before := app.DeepCopy()
@@ -98,13 +106,14 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		result, err = r.bring(ctx, app)
 	}
 	if werr := status.Patch(ctx, r.direct, app, before); werr != nil {
-		err = errors.Join(err, werr)
+		return result, errors.Join(err, ignoreStale(werr))
 	}
-	return result, ignoreStale(err)
+	r.announce(before, app)
+	return result, err
 }
 
-// ignoreStale drops a conflict: the reconcile worked on an old copy, and the newer one
-// is already on its way here.
+// ignoreStale drops the error of a write to an Application that has changed or gone: the
+// reconcile worked on an old copy, and the newer one is already on its way here.
 func ignoreStale(err error) error {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil
@@ -119,12 +128,14 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 	run := &run{app: app, memory: r.memory.of(client.ObjectKeyFromObject(app))}
 	err := r.stages.observe("render", func() error { return errors.Join(r.render(ctx, run), run.refused) })
 	if err != nil && run.refused == nil {
+		setFailed(app, err)
 		return ctrl.Result{}, err
 	}
 	if run.refused != nil {
 		log.V(1).Info("Refused the Application", "reason", run.refused.Error())
 	}
 	if run.inventory, err = r.inventory(ctx, app); err != nil {
+		setFailed(app, err)
 		return ctrl.Result{}, err
 	}
 	if run.result != nil && run.refused == nil {
@@ -132,6 +143,7 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 			return r.record(ctx, app, run.definitions, run.revision, run.result.Plan.RevisionLimit)
 		})
 		if err != nil {
+			setUnrecorded(app, err)
 			return ctrl.Result{}, err
 		}
 	}
@@ -152,7 +164,39 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 		}
 		err = errors.Join(err, serr)
 	}
-	return ctrl.Result{RequeueAfter: run.retry()}, err
+	again, werr := r.await(run)
+	return ctrl.Result{RequeueAfter: again}, errors.Join(err, werr)
+}
+
+// await leaves watched what the Application needs to be woken by, and returns the wait
+// before looking again at what no event announces.
+func (r *reconciler) await(run *run) (again time.Duration, err error) {
+	app := client.ObjectKeyFromObject(run.app)
+	needed := map[schema.GroupVersionKind]bool{}
+	for _, e := range run.inventory.entries() {
+		needed[e.Object().GroupVersionKind()] = true
+	}
+	group, unserved := unservedGroup(run.refused)
+	if !unserved {
+		r.live.served(app)
+		r.live.keep(app, needed)
+		var refused *render.Error
+		if errors.As(run.refused, &refused) {
+			err = refused.Err // the cluster could not say whether it serves a kind
+		}
+		return 0, err
+	}
+	again, err = r.live.awaitGroup(app, group)
+	needed[crdKind], needed[apiServiceKind] = true, true
+	r.live.keep(app, needed)
+	return again, err
+}
+
+// forget drops what is known of an Application that is gone.
+func (r *reconciler) forget(app types.NamespacedName) {
+	r.memory.forget(app)
+	r.live.served(app)
+	r.live.keep(app, nil)
 }
 
 // complete reports whether every component is in the cluster as the Application says, so
@@ -172,11 +216,10 @@ func (run *run) complete() bool {
 // collect deletes what is in the inventory and no longer rendered.
 func (r *reconciler) collect(ctx context.Context, run *run) error {
 	wanted := apply.Of(run.result.Objects()...)
-	had := run.inventory.entries()
 	if run.result.Plan.KeepLegacy {
-		return r.save(ctx, run.app, run.inventory, apply.Union(wanted, had), nil, sources(run.result))
+		return r.save(ctx, run.app, run.inventory, apply.Union(wanted, run.inventory.entries()), leaving{}, sources(run.result))
 	}
-	run.leaving, run.pruning = r.prune(ctx, client.ObjectKeyFromObject(run.app), had, wanted)
+	run.leaving, run.pruning = r.remove(ctx, client.ObjectKeyFromObject(run.app), run.inventory, wanted)
 	if err := r.save(ctx, run.app, run.inventory, wanted, run.leaving, sources(run.result)); err != nil {
 		return err
 	}
@@ -193,15 +236,6 @@ func (run *run) applyError() error {
 	return errors.Join(errs...)
 }
 
-// retry is the wait before trying again what no event announces.
-func (run *run) retry() time.Duration {
-	var refused *render.Error
-	if errors.As(run.refused, &refused) && refused.Err != nil {
-		return unservedRetry
-	}
-	return 0
-}
-
 // delete removes everything in the inventory and reports whether the Application is free
 // to go. Until then app's status says what it waits for.
 func (r *reconciler) delete(ctx context.Context, app *oamv1.Application) (gone bool, err error) {
@@ -209,18 +243,17 @@ func (r *reconciler) delete(ctx context.Context, app *oamv1.Application) (gone b
 	if err != nil {
 		return false, err
 	}
-	had := inv.entries()
-	var leaving apply.Inventory
+	var out leaving
 	err = r.stages.observe("delete", func() error {
 		var err error
-		leaving, err = r.prune(ctx, client.ObjectKeyFromObject(app), had, nil)
+		out, err = r.remove(ctx, client.ObjectKeyFromObject(app), inv, nil)
 		return err
 	})
 	if inv.exists {
-		err = errors.Join(err, r.save(ctx, app, inv, nil, leaving, nil))
+		err = errors.Join(err, r.save(ctx, app, inv, nil, out, nil))
 	}
-	if err != nil || len(leaving) > 0 {
-		setDeleting(app, leaving, err)
+	if err != nil || len(out.going) > 0 {
+		setDeleting(app, out, err)
 		return false, err
 	}
 	if err := r.forgetRevisions(ctx, app, 0); err != nil {
@@ -236,6 +269,6 @@ func (r *reconciler) delete(ctx context.Context, app *oamv1.Application) (gone b
 	if err := r.direct.Patch(ctx, app, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	r.memory.forget(client.ObjectKeyFromObject(app))
+	r.forget(client.ObjectKeyFromObject(app))
 	return true, nil
 }

@@ -7,9 +7,9 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -101,6 +101,43 @@ func TestDefinitionIsCorrected(t *testing.T) {
 	there(s, &corev1.ConfigMap{}, "w")
 }
 
+// A definition that would fill the machine's memory is stopped, and the error says which it
+// is. Meanwhile and afterwards other Applications are served; corrected, it heals.
+func TestRunawayDefinition(t *testing.T) {
+	s := newStage(t)
+	def := &oamv1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: "huge", Namespace: s.namespace}}
+	def.Spec.Schematic = &oamv1.Schematic{CUE: &oamv1.CUE{Template: `import "list"` +
+		"\noutput: {apiVersion: \"v1\", kind: \"ConfigMap\", data: n: \"\\(len(list.Range(0, 1000000000, 1)))\"}"}}
+	if err := s.Create(t.Context(), def); err != nil {
+		t.Fatal(err)
+	}
+	s.deploy("bad", spec(component{name: "x", typ: "huge"}))
+	s.deploy("good", spec(configMap("a")))
+	s.eventually("good", phase(oamv1.PhaseRunning))
+	s.eventually("bad", condition("Render", metav1.ConditionFalse, "evaluating it takes more than"))
+	s.eventually("bad", condition("Render", metav1.ConditionFalse, "(ComponentDefinition "+s.namespace+"/huge)"))
+	before := def.DeepCopy()
+	def.Spec.Schematic.CUE.Template = "output: {apiVersion: \"v1\", kind: \"ConfigMap\"}"
+	if err := s.Patch(t.Context(), def, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("bad", phase(oamv1.PhaseRunning))
+}
+
+// A healthPolicy that never ends makes its component unhealthy, and is not tried again and again.
+func TestRunawayHealthPolicy(t *testing.T) {
+	s := newStage(t)
+	def := &oamv1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: "sick", Namespace: s.namespace}}
+	def.Spec.Schematic = &oamv1.Schematic{CUE: &oamv1.CUE{Template: "output: {apiVersion: \"v1\", kind: \"ConfigMap\"}"}}
+	def.Spec.Status = &oamv1.Status{HealthPolicy: `import "list"` + "\nisHealth: len(list.Range(0, 1000000000, 1)) > 0"}
+	if err := s.Create(t.Context(), def); err != nil {
+		t.Fatal(err)
+	}
+	s.deploy("app", spec(component{name: "x", typ: "sick"}))
+	s.eventually("app", condition("Ready", metav1.ConditionFalse, "evaluating it takes more than"))
+	there(s, &corev1.ConfigMap{}, "x")
+}
+
 // Objects of somebody else are never taken over, and never deleted.
 func TestSomebodyElses(t *testing.T) {
 	s := newStage(t)
@@ -166,10 +203,13 @@ func TestPaused(t *testing.T) {
 	if err := s.Delete(t.Context(), there(s, &corev1.ConfigMap{}, "a")); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Always(t, 500*time.Millisecond, func(ctx context.Context) error {
-		if err := s.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: "a"}, &corev1.ConfigMap{}); err == nil {
-			return fmt.Errorf("a paused Application was repaired")
-		}
-		return nil
-	})
+	s.deploy("later", spec(configMap("b"))) // comes through after the deletion
+	s.eventually("later", phase(oamv1.PhaseRunning))
+	if err := s.Get(t.Context(), client.ObjectKey{Namespace: s.namespace, Name: "a"}, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
+		t.Errorf("a paused Application was repaired: %v", err)
+	}
+	if err := s.Patch(t.Context(), app, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":null}}`))); err != nil {
+		t.Fatal(err)
+	}
+	there(s, &corev1.ConfigMap{}, "a")
 }

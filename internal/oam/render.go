@@ -21,6 +21,10 @@ import (
 // render decides what is to run: the Application as it is now or, when that cannot be
 // rendered, the last version on record. run.refused then says what is wrong.
 func (r *reconciler) render(ctx context.Context, run *run) error {
+	defer run.memory.keep(run)
+	if pinned, err := r.renderPinned(ctx, run); pinned || err != nil {
+		return err
+	}
 	_, run.unparsed = render.Parse(run.app, r.cluster)
 	if run.unparsed == nil {
 		err := r.renderCurrent(ctx, run)
@@ -37,6 +41,26 @@ func (r *reconciler) render(ctx context.Context, run *run) error {
 	return r.renderRecorded(ctx, run, *run.app.Status.LatestRevision)
 }
 
+// renderPinned renders the latest version on record when the Application asks to stay with
+// it: its annotation says the version that it was published as.
+func (r *reconciler) renderPinned(ctx context.Context, run *run) (pinned bool, err error) {
+	version, latest := run.app.Annotations[oamv1.AnnotationPublishVersion], run.app.Status.LatestRevision
+	if version == "" || latest == nil {
+		return false, nil
+	}
+	app, defs, published, err := r.recorded(ctx, run.app, *latest)
+	if err != nil || published != version {
+		return false, client.IgnoreNotFound(err)
+	}
+	result, key, err := r.rendered(ctx, run, app, defs, *latest)
+	if isRefusal(err) {
+		run.refused = err
+		return true, nil
+	}
+	run.result, run.key, run.revision, run.pinned = result, key, *latest, version
+	return true, err
+}
+
 func (r *reconciler) renderCurrent(ctx context.Context, run *run) error {
 	defs, err := r.definitions(ctx, run.app.Namespace)
 	if err != nil {
@@ -47,7 +71,7 @@ func (r *reconciler) renderCurrent(ctx context.Context, run *run) error {
 	if err != nil {
 		return err
 	}
-	result, key, err := r.rendered(run, run.app, defs, rev)
+	result, key, err := r.rendered(ctx, run, run.app, defs, rev)
 	if err != nil {
 		return err
 	}
@@ -58,11 +82,11 @@ func (r *reconciler) renderCurrent(ctx context.Context, run *run) error {
 // renderRecorded renders a version on record, so that it keeps running. When even that
 // does not work, nothing is touched.
 func (r *reconciler) renderRecorded(ctx context.Context, run *run, rev oamv1.Revision) error {
-	app, defs, err := r.recorded(ctx, run.app, rev)
+	app, defs, _, err := r.recorded(ctx, run.app, rev)
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	result, key, err := r.rendered(run, app, defs, rev)
+	result, key, err := r.rendered(ctx, run, app, defs, rev)
 	if isRefusal(err) {
 		return nil
 	}
@@ -74,22 +98,30 @@ func (r *reconciler) renderRecorded(ctx context.Context, run *run, rev oamv1.Rev
 }
 
 // rendered renders, or returns what was rendered from the same input before.
-func (r *reconciler) rendered(run *run, app *oamv1.Application, defs render.Definitions, rev oamv1.Revision) (*render.Result, string, error) {
+func (r *reconciler) rendered(ctx context.Context, run *run, app *oamv1.Application, defs render.Definitions, rev oamv1.Revision) (*render.Result, string, error) {
 	key, err := keyOf(app, rev)
 	if err != nil {
 		return nil, "", err
 	}
-	if run.memory.key == key && run.memory.result != nil {
-		return run.memory.result, key, nil
+	run.keys = append(run.keys, key)
+	known, ok := run.memory.rendered[key]
+	if !ok {
+		known.result, err = render.Render(ctx, render.Input{
+			Application: app, Definitions: defs, Cluster: r.cluster, ClusterVersion: r.version, Revision: rev,
+			Namespaced: r.namespaced, Evaluator: r.evaluator,
+		})
+		if errors.As(err, &known.refused) && known.refused.Err == nil {
+			err = nil // the same again would end the same
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("rendering Application %s: %w", client.ObjectKeyFromObject(app), err)
+		}
+		run.memory.rendered[key] = known
 	}
-	result, err := render.Render(render.Input{
-		Application: app, Definitions: defs, Cluster: r.cluster, ClusterVersion: r.version, Revision: rev, Namespaced: r.namespaced,
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("rendering Application %s: %w", client.ObjectKeyFromObject(app), err)
+	if known.refused != nil {
+		return nil, "", known.refused
 	}
-	run.memory.key, run.memory.result = key, result
-	return result, key, nil
+	return known.result, key, nil
 }
 
 // keyOf says what a render depends on that may change: the revision's content, and

@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,10 +22,14 @@ import (
 	"github.com/skerry-platform/skerry/internal/oam/render"
 )
 
-// hashOf is the content hash of a version of an Application: its spec and the
-// specs of the definitions that it uses.
+// hashOf is the content hash of a version of an Application: its spec, the specs of
+// the definitions that it uses, and the version that it is published as, if any.
 func hashOf(app *oamv1.Application, defs render.Definitions) (string, error) {
-	content, err := json.Marshal([]any{app.Spec, defs.Components, defs.Traits})
+	all := []any{app.Spec, defs.Components, defs.Traits}
+	if v := app.Annotations[oamv1.AnnotationPublishVersion]; v != "" {
+		all = append(all, v)
+	}
+	content, err := json.Marshal(all)
 	if err != nil {
 		return "", fmt.Errorf("hashing Application %s: %w", client.ObjectKeyFromObject(app), err)
 	}
@@ -110,14 +116,32 @@ func (r *reconciler) record(ctx context.Context, app *oamv1.Application, defs re
 	if cluster, ok := app.Annotations[oamv1.AnnotationCluster]; ok {
 		o.Spec.Application.Annotations = map[string]string{oamv1.AnnotationCluster: cluster}
 	}
-	err := r.direct.Create(ctx, o)
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if v := app.Annotations[oamv1.AnnotationPublishVersion]; v != "" {
+		o.Annotations = map[string]string{oamv1.AnnotationPublishVersion: v}
+	}
+	if err := r.createRevision(ctx, o); err != nil {
 		return fmt.Errorf("recording revision %s of Application %s: %w", rev.Name, client.ObjectKeyFromObject(app), err)
 	}
 	if rev.Revision <= int64(limit) {
 		return nil
 	}
 	return r.forgetRevisions(ctx, app, limit)
+}
+
+// createRevision creates a revision, or finds it with the same content.
+func (r *reconciler) createRevision(ctx context.Context, o *oamv1.ApplicationRevision) error {
+	hash := o.Labels[oamv1.LabelAppRevisionHash]
+	err := r.direct.Create(ctx, o)
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	if err := r.direct.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+		return err
+	}
+	if o.Labels[oamv1.LabelAppRevisionHash] != hash {
+		return errors.New("it exists with another content; trying again with the next number")
+	}
+	return nil
 }
 
 func (r *reconciler) forgetRevisions(ctx context.Context, app *oamv1.Application, keep int) error {
@@ -147,15 +171,25 @@ func (r *reconciler) succeeded(ctx context.Context, app *oamv1.Application, rev 
 	return nil
 }
 
-// recorded returns the Application and the definitions of a revision, to render it
-// again. The Application keeps the identity, labels and annotations that it has now.
-func (r *reconciler) recorded(ctx context.Context, app *oamv1.Application, rev oamv1.Revision) (*oamv1.Application, render.Definitions, error) {
+// recorded returns the Application and the definitions of a revision, to render it again, and
+// the version that it was published as. The Application keeps the identity, labels and
+// annotations that it has now, but for the one that says where to.
+func (r *reconciler) recorded(ctx context.Context, app *oamv1.Application, rev oamv1.Revision) (old *oamv1.Application, defs render.Definitions, published string, err error) {
 	o := &oamv1.ApplicationRevision{}
 	if err := r.direct.Get(ctx, client.ObjectKey{Namespace: app.Namespace, Name: rev.Name}, o); err != nil {
-		return nil, render.Definitions{}, fmt.Errorf("reading revision %s: %w", rev.Name, err)
+		return nil, defs, "", fmt.Errorf("reading revision %s: %w", rev.Name, err)
 	}
-	old := app.DeepCopy()
+	old = app.DeepCopy()
 	old.Spec = o.Spec.Application.Spec
-	old.Annotations = o.Spec.Application.Annotations
-	return old, render.Definitions{Components: o.Spec.ComponentDefinitions, Traits: o.Spec.TraitDefinitions}, nil
+	old.Annotations = maps.Clone(o.Spec.Application.Annotations)
+	if old.Annotations == nil {
+		old.Annotations = map[string]string{}
+	}
+	for name, value := range app.Annotations {
+		if name != oamv1.AnnotationCluster {
+			old.Annotations[name] = value
+		}
+	}
+	defs = render.Definitions{Components: o.Spec.ComponentDefinitions, Traits: o.Spec.TraitDefinitions}
+	return old, defs, o.Annotations[oamv1.AnnotationPublishVersion], nil
 }

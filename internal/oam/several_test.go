@@ -6,18 +6,14 @@ package oam_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
-	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
-	"github.com/skerry-platform/skerry/internal/oam"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
@@ -26,30 +22,22 @@ import (
 func TestSeveralEngines(t *testing.T) {
 	first := newStage(t)
 	env := testenv.StartOwn(t, testenv.WithScheme(oamv1.AddToScheme))
-	second := &stage{TB: t, Client: env.Client, namespace: env.Namespace(t)}
+	second := on(t, env)
 	second.installCatalog()
 	registry := prometheus.NewRegistry()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 2)
 	for range 2 { // twice on one cluster: they must agree, not fight
-		go func() {
-			done <- oam.Run(ctx, oam.Options{Virtual: env.Config, ClusterName: "other", Log: logr.Discard(), Registerer: registry})
-		}()
+		second.runEngine(env, "other", registry)
 	}
 	first.deploy("app", spec(configMap("a")))
 	second.deploy("app", spec(configMap("b")))
 	first.eventually("app", phase(oamv1.PhaseRunning))
 	second.eventually("app", phase(oamv1.PhaseRunning))
 	b := there(second, &corev1.ConfigMap{}, "b")
-	time.Sleep(200 * time.Millisecond)
+	// What comes through after it, in both engines, shows that both are done with it.
+	second.deploy("later", spec(configMap("c")))
+	second.eventually("later", phase(oamv1.PhaseRunning))
 	if now := there(second, &corev1.ConfigMap{}, "b"); now.ResourceVersion != b.ResourceVersion {
 		t.Error("two engines keep writing the same object")
-	}
-	cancel()
-	for range 2 {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
 	}
 }
 
@@ -57,13 +45,9 @@ func TestSeveralEngines(t *testing.T) {
 // for Applications that have nothing to wait for.
 func BenchmarkToRunning(b *testing.B) {
 	env := testenv.Start(b, testenv.WithScheme(oamv1.AddToScheme))
-	s := &stage{TB: b, Client: env.Client, namespace: env.Namespace(b)}
+	s := on(b, env)
 	s.installCatalog()
-	ctx, cancel := context.WithCancel(b.Context())
-	done := make(chan error, 1)
-	go func() {
-		done <- oam.Run(ctx, oam.Options{Virtual: env.Config, ClusterName: "shop", Log: logr.Discard(), Registerer: prometheus.NewRegistry()})
-	}()
+	s.runEngine(env, "shop", prometheus.NewRegistry())
 	n := 0
 	for b.Loop() {
 		for range 100 {
@@ -71,23 +55,24 @@ func BenchmarkToRunning(b *testing.B) {
 			app := &oamv1.Application{}
 			app.Name, app.Namespace = fmt.Sprintf("app-%d", n), s.namespace
 			app.Spec = spec(configMap(fmt.Sprintf("cm-%d", n)))
-			if err := s.Create(ctx, app); err != nil {
+			if err := s.Create(b.Context(), app); err != nil {
 				b.Fatal(err)
 			}
 		}
-		for !allRunning(b, s) {
-			time.Sleep(100 * time.Millisecond)
-		}
+		testenv.Eventually(b, s.allRunning)
 	}
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(n), "ms/application")
-	cancel()
-	<-done
 }
 
-func allRunning(b *testing.B, s *stage) bool {
+func (s *stage) allRunning(ctx context.Context) error {
 	apps := &oamv1.ApplicationList{}
-	if err := s.List(b.Context(), apps, client.InNamespace(s.namespace)); err != nil {
-		b.Fatal(err)
+	if err := s.List(ctx, apps, client.InNamespace(s.namespace)); err != nil {
+		return err
 	}
-	return !slices.ContainsFunc(apps.Items, func(app oamv1.Application) bool { return app.Status.Phase != oamv1.PhaseRunning })
+	for _, app := range apps.Items {
+		if app.Status.Phase != oamv1.PhaseRunning {
+			return fmt.Errorf("%s is %q", app.Name, app.Status.Phase)
+		}
+	}
+	return nil
 }

@@ -5,13 +5,15 @@ package oam
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
-	"github.com/skerry-platform/skerry/internal/apply"
 	"github.com/skerry-platform/skerry/internal/oam/render"
 	"github.com/skerry-platform/skerry/internal/status"
 )
@@ -82,7 +84,11 @@ func (run *run) reportSteps() {
 		run.set(oamv1.ConditionSynced, metav1.ConditionFalse, reasonFailed, run.refused.Error()+kept)
 		return
 	}
-	run.set(oamv1.ConditionRevision, metav1.ConditionTrue, reasonDone, run.revision.Name)
+	name := run.revision.Name
+	if run.pinned != "" {
+		name += fmt.Sprintf(", pinned by the annotation %s: %s", oamv1.AnnotationPublishVersion, run.pinned)
+	}
+	run.set(oamv1.ConditionRevision, metav1.ConditionTrue, reasonDone, name)
 	run.reportApplied()
 }
 
@@ -99,8 +105,8 @@ func (run *run) reportApplied() {
 		return
 	case waiting != "":
 		run.set(oamv1.ConditionApplied, metav1.ConditionFalse, reasonWaiting, waiting)
-	case len(run.leaving) > 0:
-		run.set(oamv1.ConditionApplied, metav1.ConditionTrue, reasonDone, "waiting for the deletion of "+names(run.leaving))
+	case len(run.leaving.going) > 0:
+		run.set(oamv1.ConditionApplied, metav1.ConditionTrue, reasonDone, run.leaving.String())
 	default:
 		run.set(oamv1.ConditionApplied, metav1.ConditionTrue, reasonDone, "")
 	}
@@ -194,17 +200,64 @@ func service(c *render.Component, d *dispatched, cluster string) oamv1.Applicati
 	s := oamv1.ApplicationComponentStatus{
 		Name: c.Name, Namespace: c.Namespace, Cluster: cluster, WorkloadDefinition: c.Kind,
 		Healthy: d.health.Healthy, WorkloadHealthy: d.health.Workload.Healthy,
-		Message: d.message(), Details: d.health.Workload.Details,
+		Message: brief(d.message()), Details: briefly(d.health.Workload.Details),
 	}
 	for i, t := range c.Traits {
 		ts := oamv1.ApplicationTraitStatus{Type: t.Type}
 		if i < len(d.health.Traits) {
 			h := d.health.Traits[i]
-			ts.Healthy, ts.Message, ts.Details = h.Healthy, h.Message, h.Details
+			ts.Healthy, ts.Message, ts.Details = h.Healthy, brief(h.Message), briefly(h.Details)
 		}
 		s.Traits = append(s.Traits, ts)
 	}
 	return s
+}
+
+// What definitions and API servers say about a component has no limit; a status has. A
+// component takes at most 4 KiB of it, whatever its definitions say.
+const (
+	mostMessage = 1024
+	mostDetails = 16
+	mostDetail  = 128
+)
+
+// brief is the beginning of a long text.
+func brief(text string) string {
+	if len(text) <= mostMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostMessage-3], "") + "..."
+}
+
+// briefly keeps the first details, by name, and the beginning of each.
+func briefly(details map[string]string) map[string]string {
+	if details == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for i, name := range slices.Sorted(maps.Keys(details)) {
+		if i == mostDetails {
+			break
+		}
+		value := details[name]
+		out[strings.ToValidUTF8(name[:min(len(name), mostDetail)], "")] = strings.ToValidUTF8(value[:min(len(value), mostDetail)], "")
+	}
+	return out
+}
+
+// setFailed says why a step failed that should not have; it is tried again.
+func setFailed(app *oamv1.Application, err error) {
+	status.Set(&app.Status.Conditions, app.Generation, oamv1.ConditionSynced, metav1.ConditionFalse, reasonFailed, oneLine(err))
+}
+
+// setUnrecorded says that a version could not be recorded, so it is not applied either.
+func setUnrecorded(app *oamv1.Application, err error) {
+	message := oneLine(err)
+	if apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(message, "request is too large") {
+		message += "; the Application and its definitions are too large for one object: split the Application"
+	}
+	status.Set(&app.Status.Conditions, app.Generation, oamv1.ConditionRevision, metav1.ConditionFalse, reasonFailed, message)
+	status.Set(&app.Status.Conditions, app.Generation, oamv1.ConditionSynced, metav1.ConditionFalse, reasonFailed, message)
 }
 
 // setPaused says that nothing is being done.
@@ -214,10 +267,10 @@ func setPaused(app *oamv1.Application) {
 }
 
 // setDeleting says what a deletion waits for.
-func setDeleting(app *oamv1.Application, leaving apply.Inventory, err error) {
+func setDeleting(app *oamv1.Application, out leaving, err error) {
 	app.Status.Phase = oamv1.PhaseDeleting
-	message := "waiting for the deletion of " + names(leaving)
-	if len(leaving) == 0 {
+	message := out.String()
+	if len(out.going) == 0 {
 		message = "cleaning up"
 	}
 	status.Set(&app.Status.Conditions, app.Generation, oamv1.ConditionReady, metav1.ConditionFalse, reasonDeleting, message)

@@ -32,6 +32,9 @@ const (
 
 	// AnnotationCluster, on an Application, names the cluster to deploy to.
 	AnnotationCluster = "app.oam.dev/cluster"
+	// AnnotationPublishVersion, on an Application, pins the revision that was made with this
+	// value: neither the spec nor definitions count until it changes.
+	AnnotationPublishVersion = "app.oam.dev/publishVersion"
 	// AnnotationDescription, on a definition, is one line for people.
 	AnnotationDescription = "definition.oam.dev/description"
 

@@ -98,6 +98,10 @@ type ManagedResource struct {
 	// Trait that the object was rendered for.
 	// +optional
 	Trait string `json:"trait,omitempty"`
+	// DependsOn are the components that its component depended on when it was applied:
+	// they are deleted after it.
+	// +optional
+	DependsOn []string `json:"dependsOn,omitempty"`
 	// Deleted is true while the object is being removed.
 	// +optional
 	Deleted bool `json:"deleted,omitempty"`

@@ -15,50 +15,57 @@ import (
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 )
 
-// assembly is a component while its traits are still changing it.
+// assembly is a component while its templates are making it.
 type assembly struct {
-	in        Input
-	namespace string
-	spec      oamv1.ApplicationComponent
-	context   map[string]any
-	output    map[string]any
-	outputs   []keyed
+	definitions Definitions
+	spec        oamv1.ApplicationComponent
+	context     map[string]any
+	doing       func(definition string)
+	assembled
 }
 
-// keyed is an object of `outputs`.
+// keyed is an object of `outputs`. Trait is the index of the trait that made it, or -1.
 type keyed struct {
-	key    string
-	trait  int
-	object map[string]any
+	Key    string         `json:"key"`
+	Trait  int            `json:"trait"`
+	Object map[string]any `json:"object"`
 }
 
-func renderComponent(in Input, plan *Plan, spec oamv1.ApplicationComponent) (*Component, error) {
-	def, d, err := in.Definitions.component(spec.Type)
+// answer evaluates the templates of an Application.
+func (q *renderQuestion) answer(doing func(string)) ([]assembled, error) {
+	in := Input{Application: q.Application, Definitions: q.Definitions, Cluster: q.Cluster, ClusterVersion: q.Version, Revision: q.Revision}
+	plan, err := Parse(q.Application, q.Cluster)
 	if err != nil {
-		return nil, blame(err, spec.Name, "")
+		return nil, err
 	}
-	a := &assembly{in: in, namespace: plan.Namespace, spec: spec, context: contextOf(in, plan, spec)}
-	out := &Component{
-		Name: spec.Name, Type: spec.Type, DependsOn: spec.DependsOn, Namespace: plan.Namespace,
-		status: def.Spec.Status, definition: d, context: a.context, parameters: properties(spec.Properties),
-	}
-	if def.Spec.Workload.Definition != nil {
-		out.Kind = *def.Spec.Workload.Definition
-	}
-	if out.parameters, err = a.component(d, out.parameters); err != nil {
-		return nil, blame(err, spec.Name, "")
-	}
-	for i, trait := range spec.Traits {
-		t, err := a.trait(i, trait)
-		if err != nil {
-			return nil, blame(err, spec.Name, trait.Type)
+	out := make([]assembled, 0, len(plan.Components))
+	for _, spec := range plan.Components {
+		a := &assembly{definitions: q.Definitions, spec: spec, context: contextOf(in, plan, spec), doing: doing}
+		if err := a.assemble(); err != nil {
+			return nil, err
 		}
-		out.Traits = append(out.Traits, t)
-	}
-	if err := a.finish(out); err != nil {
-		return nil, blame(err, spec.Name, "")
+		out = append(out, a.assembled)
 	}
 	return out, nil
+}
+
+// assemble evaluates the component's template, then its traits' in their order.
+func (a *assembly) assemble() error {
+	_, d, err := a.definitions.component(a.spec.Type)
+	if err == nil {
+		a.Parameters, err = a.component(d, properties(a.spec.Properties))
+	}
+	if err != nil {
+		return blame(err, a.spec.Name, "")
+	}
+	for i, trait := range a.spec.Traits {
+		parameters, err := a.trait(i, trait)
+		if err != nil {
+			return blame(err, a.spec.Name, trait.Type)
+		}
+		a.Traits = append(a.Traits, parameters)
+	}
+	return nil
 }
 
 // blame writes down which component or trait an error is about.
@@ -80,6 +87,7 @@ func properties(raw *runtime.RawExtension) json.RawMessage {
 // run evaluates a definition's template with its parameters and what has been
 // assembled so far.
 func (a *assembly) run(d definition, params json.RawMessage) (*evaluated, error) {
+	a.doing(d.id)
 	context := given{"context", mustJSON(a.withOutputs())}
 	s := script{id: d.id, source: d.template, given: []given{context, {"parameter", params}}}
 	ev, err := s.evaluate()
@@ -123,14 +131,14 @@ func (a *assembly) component(d definition, params json.RawMessage) (json.RawMess
 		return nil, err
 	}
 	if ok {
-		if a.output, err = object(ev, "output", data); err != nil {
+		if a.Output, err = object(ev, "output", data); err != nil {
 			return nil, err
 		}
 	}
 	if err := a.addOutputs(ev, -1); err != nil {
 		return nil, err
 	}
-	if a.output == nil && len(a.outputs) == 0 {
+	if a.Output == nil && len(a.Outputs) == 0 {
 		return nil, &Error{Definition: d.id, Path: "output", Message: "the template renders no object: it has neither output nor outputs"}
 	}
 	return ev.withDefaults(params), nil
@@ -177,35 +185,36 @@ func (a *assembly) addOutputs(ev *evaluated, trait int) error {
 		if o == nil {
 			continue
 		}
-		a.outputs = append(a.outputs, keyed{key: key, trait: trait, object: o})
+		a.Outputs = append(a.Outputs, keyed{Key: key, Trait: trait, Object: o})
 	}
 	return nil
 }
 
-func (a *assembly) trait(index int, trait oamv1.ApplicationTrait) (Trait, error) {
-	def, d, err := a.in.Definitions.trait(trait.Type)
+// trait lets a trait change the component, and returns its parameters with the
+// definition's defaults.
+func (a *assembly) trait(index int, trait oamv1.ApplicationTrait) (json.RawMessage, error) {
+	def, d, err := a.definitions.trait(trait.Type)
 	if err != nil {
-		return Trait{}, err
+		return nil, err
 	}
 	if err := a.fits(def); err != nil {
-		return Trait{}, err
+		return nil, err
 	}
-	t := Trait{Type: trait.Type, status: def.Spec.Status, definition: d, parameters: properties(trait.Properties)}
-	ev, err := a.run(d, t.parameters)
+	params := properties(trait.Properties)
+	ev, err := a.run(d, params)
 	if err != nil {
-		return Trait{}, err
+		return nil, err
 	}
 	if err := a.patch(ev); err != nil {
-		return Trait{}, err
+		return nil, err
 	}
-	t.parameters = ev.withDefaults(t.parameters)
-	return t, a.addOutputs(ev, index)
+	return ev.withDefaults(params), a.addOutputs(ev, index)
 }
 
 // fits checks appliesToWorkloads and conflictsWith.
 func (a *assembly) fits(def *oamv1.TraitDefinition) error {
 	id := identify("TraitDefinition", def.Namespace, def.Name)
-	u := unstructured.Unstructured{Object: a.output}
+	u := unstructured.Unstructured{Object: a.Output}
 	gvk := u.GroupVersionKind()
 	applies := len(def.Spec.AppliesToWorkloads) == 0 || slices.ContainsFunc(def.Spec.AppliesToWorkloads, func(w string) bool {
 		return w == "*" || w == a.spec.Type || w == "*."+gvk.Group || w == resourceName(gvk)
@@ -225,14 +234,14 @@ func (a *assembly) fits(def *oamv1.TraitDefinition) error {
 func (a *assembly) patch(ev *evaluated) error {
 	p := patcher{ev: ev}
 	if v := ev.value.LookupPath(cue.ParsePath("patch")); v.Exists() {
-		if a.output == nil {
+		if a.Output == nil {
 			return &Error{Definition: ev.id, Path: "patch", Message: "the component has no main object to patch"}
 		}
-		patched, err := p.apply(a.output, v)
+		patched, err := p.apply(a.Output, v)
 		if err != nil {
 			return err
 		}
-		a.output = patched
+		a.Output = patched
 	}
 	v := ev.value.LookupPath(cue.ParsePath("patchOutputs"))
 	if !v.Exists() {
@@ -244,11 +253,11 @@ func (a *assembly) patch(ev *evaluated) error {
 	}
 	for it.Next() {
 		key := it.Selector().Unquoted()
-		i := slices.IndexFunc(a.outputs, func(o keyed) bool { return o.key == key })
+		i := slices.IndexFunc(a.Outputs, func(o keyed) bool { return o.Key == key })
 		if i < 0 {
 			return &Error{Definition: ev.id, Path: "patchOutputs." + key, Message: "the component has no such output"}
 		}
-		if a.outputs[i].object, err = p.apply(a.outputs[i].object, it.Value()); err != nil {
+		if a.Outputs[i].Object, err = p.apply(a.Outputs[i].Object, it.Value()); err != nil {
 			return err
 		}
 	}

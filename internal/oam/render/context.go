@@ -6,10 +6,8 @@ package render
 import (
 	"fmt"
 	"maps"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
@@ -40,7 +38,7 @@ func contextOf(in Input, plan *Plan, spec oamv1.ApplicationComponent) map[string
 		"cluster":        in.Cluster,
 		"clusterVersion": map[string]any{"major": v.Major, "minor": v.Minor, "gitVersion": v.GitVersion, "platform": v.Platform},
 		"components":     components,
-		"publishVersion": app.Annotations["app.oam.dev/publishVersion"], "workflowName": "",
+		"publishVersion": app.Annotations[oamv1.AnnotationPublishVersion], "workflowName": "",
 	}
 }
 
@@ -54,89 +52,18 @@ func orEmpty(m map[string]string) map[string]string {
 // withOutputs returns the context with what has been assembled so far.
 func (a *assembly) withOutputs() map[string]any {
 	out := maps.Clone(a.context)
-	if a.output != nil {
-		out["output"] = a.output
+	if a.Output != nil {
+		out["output"] = a.Output
 	}
-	if len(a.outputs) > 0 {
+	if len(a.Outputs) > 0 {
 		objects := map[string]any{}
-		for _, o := range a.outputs {
-			objects[o.key] = o.object
+		for _, o := range a.Outputs {
+			objects[o.Key] = o.Object
 		}
 		out["outputs"] = objects
 	}
 	return out
 }
-
-// finish gives the objects their names, namespaces and labels.
-func (a *assembly) finish(c *Component) error {
-	if a.output != nil {
-		o := &unstructured.Unstructured{Object: a.output}
-		labels := map[string]string{oamv1.LabelResourceType: oamv1.ResourceTypeWorkload, oamv1.LabelWorkloadType: a.spec.Type}
-		if err := a.place(o, a.spec.Name, labels); err != nil {
-			return err
-		}
-		c.Kind = oamv1.WorkloadGVK{APIVersion: o.GetAPIVersion(), Kind: o.GetKind()}
-		c.Objects = append(c.Objects, Object{Unstructured: o, Trait: -1})
-	}
-	for _, k := range a.outputs {
-		o := &unstructured.Unstructured{Object: k.object}
-		typ := oamv1.TraitTypeAuxiliary
-		if k.trait >= 0 {
-			typ = c.Traits[k.trait].Type
-		}
-		labels := map[string]string{oamv1.LabelResourceType: oamv1.ResourceTypeTrait, oamv1.LabelTraitType: typ, oamv1.LabelTraitResource: k.key}
-		if err := a.place(o, a.spec.Name+"-"+k.key, labels); err != nil {
-			return err
-		}
-		c.Objects = append(c.Objects, Object{Unstructured: o, Key: k.key, Trait: k.trait})
-	}
-	return nil
-}
-
-func (a *assembly) place(o *unstructured.Unstructured, name string, labels map[string]string) error {
-	if o.GetName() == "" {
-		o.SetName(name)
-	}
-	namespaced, err := a.namespaced(o.GroupVersionKind())
-	switch {
-	case err != nil:
-		return &Error{Message: fmt.Sprintf("renders %s, which this cluster does not serve: %v", o.GroupVersionKind(), err), Err: err}
-	case !namespaced:
-		o.SetNamespace("")
-	case o.GetNamespace() == "":
-		o.SetNamespace(a.namespace)
-	}
-	all := orEmpty(o.GetLabels())
-	maps.Copy(all, labels)
-	maps.Copy(all, map[string]string{
-		oamv1.LabelAppName: a.in.Application.Name, oamv1.LabelAppNamespace: a.in.Application.Namespace,
-		oamv1.LabelAppComponent: a.spec.Name, oamv1.LabelAppRevision: a.in.Revision.Name,
-	})
-	o.SetLabels(all)
-	return nil
-}
-
-func (a *assembly) namespaced(gvk schema.GroupVersionKind) (bool, error) {
-	if a.in.Namespaced != nil {
-		return a.in.Namespaced(gvk)
-	}
-	return !clusterScoped[gvk.GroupKind()], nil
-}
-
-// clusterScoped are the kinds that a render without a cluster knows to be in no namespace.
-var clusterScoped = func() map[schema.GroupKind]bool {
-	out := map[schema.GroupKind]bool{}
-	for _, s := range strings.Fields(`
-		Namespace PersistentVolume Node ClusterRole.rbac.authorization.k8s.io ClusterRoleBinding.rbac.authorization.k8s.io
-		CustomResourceDefinition.apiextensions.k8s.io StorageClass.storage.k8s.io IngressClass.networking.k8s.io
-		PriorityClass.scheduling.k8s.io RuntimeClass.node.k8s.io APIService.apiregistration.k8s.io
-		ValidatingWebhookConfiguration.admissionregistration.k8s.io MutatingWebhookConfiguration.admissionregistration.k8s.io
-		Release.helm.crossplane.io ProviderConfig.helm.crossplane.io ClusterProviderConfig.helm.m.crossplane.io
-		ResourceTracker.core.oam.dev`) {
-		out[schema.ParseGroupKind(s)] = true
-	}
-	return out
-}()
 
 // resourceName is RESOURCE.GROUP of a kind, as appliesToWorkloads names it.
 func resourceName(gvk schema.GroupVersionKind) string {

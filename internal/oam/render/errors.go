@@ -24,7 +24,7 @@ type Error struct {
 	// Hint is the way out.
 	Hint string
 	// Err is set when it is the cluster that said no, so that trying again may help.
-	Err error
+	Err error `json:"-"`
 }
 
 // Unwrap returns Err.

@@ -39,7 +39,7 @@ func FuzzRender(f *testing.F) {
 		if !json.Valid([]byte(properties)) || trait != "" && !json.Valid([]byte(traitProperties)) {
 			t.Skip("the API server takes only JSON")
 		}
-		res, err := render.Render(input(application(component, properties, trait, traitProperties), defs))
+		res, err := render.Render(t.Context(), input(application(component, properties, trait, traitProperties), defs))
 		if err == nil {
 			if len(res.Objects()) == 0 {
 				t.Error("rendered nothing without an error")
@@ -68,7 +68,7 @@ func FuzzTemplate(f *testing.F) {
 		def.Name = "mine"
 		def.Spec.Schematic = &oamv1.Schematic{CUE: &oamv1.CUE{Template: template}}
 		defs := render.Definitions{Components: map[string]*oamv1.ComponentDefinition{"mine": def}}
-		_, err := render.Render(input(application("mine", `{}`, "", ""), defs))
+		_, err := render.Render(t.Context(), input(application("mine", `{}`, "", ""), defs))
 		var one *render.Error
 		if err != nil && !errors.As(err, &one) {
 			t.Errorf("not a *render.Error: %v", err)
@@ -87,7 +87,7 @@ func BenchmarkRender(b *testing.B) {
 			in := input(application(bench.component, bench.properties, bench.trait, bench.traitProperties), defs)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := render.Render(in); err != nil {
+				if _, err := render.Render(b.Context(), in); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -4,6 +4,8 @@
 package render
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -29,6 +31,9 @@ type ComponentHealth struct {
 	Workload Health
 	// Traits in the order of Component.Traits.
 	Traits []Health
+	// Refused is set when the evaluator did not let the definitions' scripts come to an
+	// end; asking again would end in the same way.
+	Refused *Error
 }
 
 // Health computes health from live objects. live returns the object of the cluster for a
@@ -36,10 +41,11 @@ type ComponentHealth struct {
 //
 // A definition's healthPolicy decides when there is one. Else every object must be
 // Current as kstatus defines it, and objects of Crossplane's groups must be Ready and
-// Synced: an object that has not reported yet is not healthy.
-func (c *Component) Health(live func(*unstructured.Unstructured) *unstructured.Unstructured) ComponentHealth {
+// Synced: an object that has not reported yet is not healthy. The error is one that
+// trying again may help against.
+func (c *Component) Health(ctx context.Context, ev Evaluator, live func(*unstructured.Unstructured) *unstructured.Unstructured) (ComponentHealth, error) {
 	objects := make([]*unstructured.Unstructured, len(c.Objects))
-	context := maps.Clone(c.context)
+	given := maps.Clone(c.context)
 	outputs := map[string]any{}
 	for i, o := range c.Objects {
 		objects[i] = live(o.Unstructured)
@@ -47,63 +53,131 @@ func (c *Component) Health(live func(*unstructured.Unstructured) *unstructured.U
 			continue
 		}
 		if o.Key == "" {
-			context["output"] = objects[i].Object
-			context["status"] = objects[i].Object["status"]
+			given["output"] = objects[i].Object
+			given["status"] = objects[i].Object["status"]
 			continue
 		}
 		outputs[o.Key] = objects[i].Object
 	}
-	context["outputs"] = outputs
+	given["outputs"] = outputs
 
-	out := ComponentHealth{Workload: c.part(-1, c.status, c.definition, c.parameters, context, objects)}
-	out.Healthy = out.Workload.Healthy
+	parts := []*part{c.part(-1, c.status, c.definition, c.parameters, objects)}
 	for i, t := range c.Traits {
-		h := c.part(i, t.status, t.definition, t.parameters, context, objects)
-		out.Traits = append(out.Traits, h)
-		out.Healthy = out.Healthy && h.Healthy
+		parts = append(parts, c.part(i, t.status, t.definition, t.parameters, objects))
 	}
-	return out
+	refused, err := askParts(ctx, ev, given, parts)
+	if err != nil {
+		return ComponentHealth{}, err
+	}
+	out := ComponentHealth{Workload: parts[0].Health, Healthy: parts[0].Healthy, Refused: refused}
+	for _, p := range parts[1:] {
+		out.Traits = append(out.Traits, p.Health)
+		out.Healthy = out.Healthy && p.Healthy
+	}
+	return out, nil
 }
 
 // part is the health of the objects that one definition made.
-func (c *Component) part(trait int, st *oamv1.Status, d definition, params []byte, context map[string]any, live []*unstructured.Unstructured) Health {
-	h := Health{Healthy: true}
+type part struct {
+	Health
+	// question is what the definition's own scripts are asked; nil when it has none,
+	// or when an object is missing.
+	question *healthPart
+}
+
+// part starts with what the objects say by themselves.
+func (c *Component) part(trait int, st *oamv1.Status, d definition, params []byte, live []*unstructured.Unstructured) *part {
+	p := &part{Health: Health{Healthy: true}}
 	for i, o := range c.Objects {
 		if o.Trait != trait {
 			continue
 		}
 		if live[i] == nil {
-			return Health{Message: fmt.Sprintf("%s %s does not exist yet", o.GetKind(), o.GetName())}
+			return &part{Health: Health{Message: fmt.Sprintf("%s %s does not exist yet", o.GetKind(), o.GetName())}}
 		}
-		if own := objectHealth(live[i]); h.Healthy && !own.Healthy {
-			h = own
+		if own := objectHealth(live[i]); p.Healthy && !own.Healthy {
+			p.Health = own
 		}
 	}
-	if st == nil {
-		return h
+	if st != nil && strings.TrimSpace(st.HealthPolicy+st.CustomStatus+st.Details) != "" {
+		p.question = &healthPart{Definition: d.id, Status: *st, Parameters: params}
 	}
-	given := []given{{"context", mustJSON(context)}, {"parameter", params}}
-	hasPolicy := strings.TrimSpace(st.HealthPolicy) != ""
-	if hasPolicy {
-		healthy, err := policy(script{id: d.id + " status.healthPolicy", source: st.HealthPolicy, given: given})
-		if err != nil {
-			return Health{Message: err.Error()}
+	return p
+}
+
+// askParts adds what the definitions' scripts say, with one question for all of them, or
+// why that cannot be known.
+func askParts(ctx context.Context, ev Evaluator, given map[string]any, parts []*part) (refused *Error, err error) {
+	q := &healthQuestion{Context: given}
+	var asked []*part
+	for _, p := range parts {
+		if p.question != nil {
+			q.Parts = append(q.Parts, *p.question)
+			asked = append(asked, p)
 		}
-		if healthy {
-			h.Message = ""
-		} else if h.Healthy {
-			h.Message = "the definition's healthPolicy does not hold yet"
-		}
-		h.Healthy = healthy
 	}
-	if message := custom(script{id: d.id + " status.customStatus", source: st.CustomStatus, given: given}); message != "" {
-		if h.Message != "" && !hasPolicy {
-			message = fmt.Sprintf("%s (%s)", message, h.Message)
-		}
-		h.Message = message
+	if len(asked) == 0 {
+		return nil, nil
 	}
-	h.Details = details(script{id: d.id + " status.details", source: st.Details, given: given})
-	return h
+	a, err := ask(ctx, ev, question{Health: q})
+	switch {
+	case errors.As(err, &refused):
+		for _, p := range asked {
+			p.Health = Health{Message: refused.Error()}
+		}
+		return refused, nil
+	case err != nil:
+		return nil, err
+	}
+	for i, p := range asked {
+		p.add(a.Said[i])
+	}
+	return nil, nil
+}
+
+// add merges what a definition's scripts say into what the objects say.
+func (p *part) add(s said) {
+	switch {
+	case s.Refused != nil:
+		p.Health = Health{Message: s.Refused.Error()}
+		return
+	case s.Healthy != nil && *s.Healthy:
+		p.Healthy, p.Message = true, ""
+	case s.Healthy != nil:
+		if p.Healthy {
+			p.Message = "the definition's healthPolicy does not hold yet"
+		}
+		p.Healthy = false
+	}
+	if s.Message != "" {
+		if p.Message != "" && s.Healthy == nil {
+			s.Message = fmt.Sprintf("%s (%s)", s.Message, p.Message)
+		}
+		p.Message = s.Message
+	}
+	p.Details = s.Details
+}
+
+// answer evaluates the status scripts of every part.
+func (q *healthQuestion) answer(doing func(string)) []said {
+	context := mustJSON(q.Context)
+	out := make([]said, 0, len(q.Parts))
+	for _, p := range q.Parts {
+		doing(p.Definition)
+		given := []given{{"context", context}, {"parameter", p.Parameters}}
+		s := said{}
+		if strings.TrimSpace(p.Status.HealthPolicy) != "" {
+			healthy, err := policy(script{id: p.Definition + " status.healthPolicy", source: p.Status.HealthPolicy, given: given})
+			if err != nil && !errors.As(err, &s.Refused) {
+				s.Refused = &Error{Definition: p.Definition, Path: "status.healthPolicy", Message: err.Error()}
+			}
+			s.Healthy = &healthy
+		}
+		s.Message = custom(script{id: p.Definition + " status.customStatus", source: p.Status.CustomStatus, given: given})
+		s.Details = details(script{id: p.Definition + " status.details", source: p.Status.Details, given: given})
+		out = append(out, s)
+	}
+	return out
 }
 
 // policy evaluates isHealth. What is not known yet is not healthy; what can never be

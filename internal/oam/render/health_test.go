@@ -98,11 +98,11 @@ func TestHealth(t *testing.T) {
 			if properties == "" {
 				properties = `{}`
 			}
-			res, err := render.Render(input(application(tc.component, properties, "", ""), defs))
+			res, err := render.Render(t.Context(), input(application(tc.component, properties, "", ""), defs))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := res.Components[0].Health(func(o *unstructured.Unstructured) *unstructured.Unstructured {
+			got, err := res.Components[0].Health(t.Context(), nil, func(o *unstructured.Unstructured) *unstructured.Unstructured {
 				if tc.status == "" {
 					return nil
 				}
@@ -119,6 +119,9 @@ func TestHealth(t *testing.T) {
 				live.Object["status"] = status
 				return live
 			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if diff := cmp.Diff(tc.want, got.Workload); diff != "" {
 				t.Errorf("%s\n-want +got:\n%s", tc.reason, diff)
 			}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 )
 
@@ -144,6 +146,9 @@ func checkComponents(comps []oamv1.ApplicationComponent, cluster string) error {
 	for _, c := range comps {
 		if c.Name == "" || len(c.Name) > mostComponentName {
 			return &Error{Component: c.Name, Path: "name", Message: fmt.Sprintf("a component's name has 1 to %d characters", mostComponentName)}
+		}
+		if problems := validation.IsValidLabelValue(c.Name); len(problems) > 0 {
+			return &Error{Component: c.Name, Path: "name", Message: "the name becomes a label: " + problems[0]}
 		}
 		if seen[c.Name] {
 			return &Error{Component: c.Name, Path: "name", Message: "two components have this name"}

@@ -21,6 +21,7 @@
 package render
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -44,6 +45,8 @@ type Input struct {
 	// Namespaced says whether a kind lives in namespaces. Nil means that only the
 	// cluster-scoped kinds known to this package are not.
 	Namespaced func(schema.GroupVersionKind) (bool, error)
+	// Evaluator of the CUE; nil means this process, without limits.
+	Evaluator Evaluator
 }
 
 // Result is a rendered Application.
@@ -91,32 +94,74 @@ type Object struct {
 	Trait int
 }
 
+// mostObjects of an Application: its inventory is one object of at most 1.5 MB.
+const mostObjects = 4000
+
 // Render renders an Application. The error is an *Error when one place of the Application
 // or of a definition is to blame. Nothing is returned with an error: a half
 // rendered Application must never be applied.
-func Render(in Input) (*Result, error) {
+func Render(ctx context.Context, in Input) (*Result, error) {
 	plan, err := Parse(in.Application, in.Cluster)
 	if err != nil {
 		return nil, err
 	}
+	q, err := in.question(plan)
+	if err != nil {
+		return nil, err
+	}
+	a, err := ask(ctx, in.Evaluator, question{Render: q})
+	if err != nil {
+		return nil, err
+	}
 	res := &Result{Plan: plan}
-	seen := map[string]string{}
-	for _, comp := range plan.Components {
-		c, err := renderComponent(in, plan, comp)
+	seen, n := map[string]string{}, 0
+	for i, comp := range plan.Components {
+		c, err := in.place(plan, comp, a.Components[i])
 		if err != nil {
 			return nil, err
 		}
+		if n += len(c.Objects); n > mostObjects {
+			return nil, &Error{Component: c.Name, Message: fmt.Sprintf("an Application may render %d objects, and this component is beyond that", mostObjects),
+				Hint: "split the Application"}
+		}
 		for _, o := range c.Objects {
 			id := fmt.Sprintf("%s %s/%s", o.GroupVersionKind().GroupKind(), o.GetNamespace(), o.GetName())
-			if other, taken := seen[id]; taken {
-				return nil, &Error{Component: c.Name, Message: fmt.Sprintf("renders %s %s, which component %q renders too; give one of them another name",
-					o.GetKind(), o.GetName(), other)}
+			maker, trait := fmt.Sprintf("component %q", c.Name), ""
+			if o.Trait >= 0 {
+				trait = c.Traits[o.Trait].Type
+				maker = fmt.Sprintf("trait %q of component %q", trait, c.Name)
 			}
-			seen[id] = c.Name
+			if other, taken := seen[id]; taken {
+				return nil, &Error{Component: c.Name, Trait: trait, Message: fmt.Sprintf("renders %s %s, which %s renders too", o.GetKind(), o.GetName(), other),
+					Hint: "give one of them another name, or leave one out"}
+			}
+			seen[id] = maker
 		}
 		res.Components = append(res.Components, c)
 	}
 	return res, nil
+}
+
+// question is what an evaluator must know. It fails when a definition is missing.
+func (in Input) question(plan *Plan) (*renderQuestion, error) {
+	app := *in.Application
+	app.ManagedFields, app.Status = nil, oamv1.ApplicationStatus{}
+	q := &renderQuestion{Application: &app, Cluster: in.Cluster, Version: in.ClusterVersion, Revision: in.Revision, Definitions: NewDefinitions()}
+	for _, c := range plan.Components {
+		def, _, err := in.Definitions.component(c.Type)
+		if err != nil {
+			return nil, blame(err, c.Name, "")
+		}
+		q.Definitions.Components[c.Type] = def
+		for _, t := range c.Traits {
+			def, _, err := in.Definitions.trait(t.Type)
+			if err != nil {
+				return nil, blame(err, c.Name, t.Type)
+			}
+			q.Definitions.Traits[t.Type] = def
+		}
+	}
+	return q, nil
 }
 
 // Objects returns all objects of all components, in order.

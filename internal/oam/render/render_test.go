@@ -37,7 +37,7 @@ func TestStories(t *testing.T) {
 			}
 			app, defs, want := readStory(t, archive)
 			name, got := "objects.yaml", ""
-			res, err := render.Render(input(app, defs))
+			res, err := render.Render(t.Context(), input(app, defs))
 			if err != nil {
 				name, got = "error.txt", err.Error()+"\n"
 			} else {

@@ -46,10 +46,42 @@ func source(v cue.Value) string {
 		return "a " + kind.String()
 	}
 	x, ok := v.Syntax(cue.Raw()).(ast.Expr)
-	if text := formatNode(x); ok && text != "" && len(text) <= 80 {
+	if text := choices(x); ok && text != "" && len(text) <= 80 {
 		return text
 	}
 	return v.IncompleteKind().String()
+}
+
+// choices is what a value may be, without saying which is the default: *"a" | "b" is
+// "a" | "b", and *"1Gi" | string is string.
+func choices(x ast.Expr) string {
+	var plain, defaults []string
+	var collect func(ast.Expr)
+	typed := false
+	collect = func(x ast.Expr) {
+		switch y := x.(type) {
+		case *ast.BinaryExpr:
+			if y.Op == token.OR {
+				collect(y.X)
+				collect(y.Y)
+				return
+			}
+		case *ast.UnaryExpr:
+			if y.Op == token.MUL {
+				defaults = append(defaults, formatNode(y.X))
+				return
+			}
+		}
+		if _, literal := x.(*ast.BasicLit); !literal {
+			typed = true
+		}
+		plain = append(plain, formatNode(x))
+	}
+	collect(x)
+	if !typed {
+		plain = append(defaults, plain...)
+	}
+	return strings.Join(plain, " | ")
 }
 
 // schemaAt follows a path of names and list indices through a schema.

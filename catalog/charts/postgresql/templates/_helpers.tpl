@@ -82,7 +82,6 @@ password to whoever can guess.
 
 {{/* postgresql.check refuses what would be ignored or would break later. */}}
 {{- define "postgresql.check" -}}
-{{- if .Values.metrics.enabled -}}{{ fail "metrics.enabled: this chart has no exporter yet; set it to false" }}{{- end -}}
 {{- if ne .Values.architecture "standalone" -}}{{ fail "architecture: this chart serves standalone only; for replicas use an operator such as CloudNativePG" }}{{- end -}}
 {{- if and (not .Values.auth.enablePostgresUser) (eq (include "postgresql.username" .) "postgres") -}}
 {{ fail "auth.username: name the user who owns the database, because auth.enablePostgresUser is false" }}

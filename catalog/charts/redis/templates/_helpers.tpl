@@ -71,7 +71,6 @@ password to whoever can guess.
 
 {{/* redis.check refuses what would be ignored or would break later. */}}
 {{- define "redis.check" -}}
-{{- if .Values.metrics.enabled -}}{{ fail "metrics.enabled: this chart has no exporter yet; set it to false" }}{{- end -}}
 {{- range $role := list "master" "replica" -}}
 {{- $values := index $.Values $role -}}
 {{- $name := include "redis.workload" (dict "root" $ "role" $role) -}}
