@@ -225,11 +225,3 @@ func (s *services) mirror(ctx context.Context, p servicePair) error {
 	}
 	return s.report(ctx, p)
 }
-
-// serviceOf reads the virtual Service that an EndpointSlice belongs to; nil when there is none.
-func (t *tenant) serviceOf(ctx context.Context, namespace, name string) (*corev1.Service, error) {
-	if name == "" {
-		return nil, nil
-	}
-	return find[corev1.Service](ctx, t.virtual, types.NamespacedName{Namespace: namespace, Name: name})
-}

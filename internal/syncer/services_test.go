@@ -8,9 +8,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
@@ -115,30 +113,4 @@ func serviceMirrored(t *testing.T, w *world) {
 		t.Fatal(err)
 	}
 	gone(t, w.virtual.Client, &corev1.Service{}, ns, "db")
-}
-
-func slicesFollow(t *testing.T, w *world) {
-	ns, hostNS := w.namespace(t, "slices")
-	service := simpleService(ns, "outside")
-	service.Spec.Selector = nil
-	create(t, w.virtual.Client, service)
-	slice := &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: ns, Name: "outside-1", Labels: map[string]string{discoveryv1.LabelServiceName: "outside"}},
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"}}},
-		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("http"), Port: ptr.To(int32(8080))}},
-	}
-	create(t, w.virtual.Client, slice)
-	host := await[discoveryv1.EndpointSlice](t, w.host.Client, hostNS, "outside-1", nil)
-	if host.Labels[discoveryv1.LabelServiceName] != "outside" || host.Labels[discoveryv1.LabelManagedBy] != managedBy {
-		t.Errorf("labels on the host are %v", host.Labels)
-	}
-	update(t, w.virtual.Client, slice, func() { slice.Endpoints[0].Addresses = []string{"192.0.2.2"} })
-	await(t, w.host.Client, hostNS, "outside-1", func(s *discoveryv1.EndpointSlice) error {
-		return want(s.Endpoints[0].Addresses[0] == "192.0.2.2", "host has %v", s.Endpoints)
-	})
-	if err := w.virtual.Client.Delete(t.Context(), slice); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, w.host.Client, &discoveryv1.EndpointSlice{}, hostNS, "outside-1")
 }
