@@ -106,11 +106,10 @@ func (s *claims) mirror(ctx context.Context, p claimPair) error {
 	return s.report(ctx, p)
 }
 
-// report writes the volume and the status that the host's claim has into the virtual one.
+// report writes the class and the volume that the host chose, and the status, into the virtual claim.
 func (s *claims) report(ctx context.Context, p claimPair) error {
 	before := p.virtual.DeepCopy()
-	if p.virtual.Spec.VolumeName == "" && p.host.Spec.VolumeName != "" {
-		p.virtual.Spec.VolumeName = p.host.Spec.VolumeName
+	if withHostChoices(p.virtual, p.host) {
 		if err := patch(ctx, s.virtual, p.virtual, before); err != nil {
 			return client.IgnoreNotFound(err)
 		}

@@ -49,6 +49,7 @@ func restMapper() meta.RESTMapper {
 	}
 	add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
 	add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
+	add(corev1.SchemeGroupVersion.WithKind("PersistentVolume"), meta.RESTScopeRoot)
 	add(storagev1.SchemeGroupVersion.WithKind("StorageClass"), meta.RESTScopeRoot)
 	add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
 	add(platformv1alpha1.GroupVersion.WithKind("VirtualNamespace"), meta.RESTScopeNamespace)

@@ -29,6 +29,7 @@ func TestSyncer(t *testing.T) {
 		{"addresses that mean the node itself are refused", slicesRefused},
 		{"what a chart wrote for its Service appears", slicesMirrored},
 		{"a claim is bound and held until the host's is gone", claimFollows},
+		{"a claim's volume is seen as long as the claim is", volumeSeen},
 		{"a chart's binding Secret and claim appear", bindingMirrored},
 		{"a namespace is held until its host namespace is gone", namespaceEnds},
 		{"a Release goes down and its status comes up", releaseFollows},
