@@ -19,6 +19,7 @@ func TestSyncer(t *testing.T) {
 		{"a Pod that the host evicts ends in the virtual cluster", podEvicted},
 		{"a Pod made anew waits for the one before it", podMadeAnew},
 		{"a Pod changes in place", podChanges},
+		{"a Pod knows its virtual labels and its virtual name", podKnowsItself},
 		{"a chart's Pod appears with its events", podMirrored},
 		{"a Service has its host address from the start", serviceAllocated},
 		{"a Service whose creation fails leaves nothing on the host", serviceNeverCreated},
