@@ -30,7 +30,26 @@ func restartCompares(t *testing.T, w *world) {
 		await(t, w.virtual.Client, ns, name, func(pod *corev1.Pod) error { return want(wasScheduled(pod), "not scheduled") })
 	}
 
+	chart, chartClaim := simplePod(hostNS, "chart-0"), simpleClaim(hostNS, "data-chart-0")
+	chart.Spec.NodeName = "node-1"
+	create(t, w.host.Client, chart)
+	create(t, w.host.Client, chartClaim)
+	bindOnHost(t, w, chartClaim, "", "pv-before")
+	mirror := await[corev1.Pod](t, w.virtual.Client, ns, "chart-0", nil)
+	letGo(t, w.virtual.Client, await(t, w.virtual.Client, ns, "data-chart-0", func(c *corev1.PersistentVolumeClaim) error { return wantEqual(c.Spec.VolumeName, "pv-before") }))
+
 	w.stop()
+	// A chart made its Pod and its claim anew.
+	for _, obj := range []client.Object{chart, chartClaim} {
+		if err := w.host.Client.Delete(t.Context(), obj, client.GracePeriodSeconds(0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	chart, chartClaim = simplePod(hostNS, "chart-0"), simpleClaim(hostNS, "data-chart-0")
+	chart.Spec.NodeName = "node-2"
+	create(t, w.host.Client, chart)
+	create(t, w.host.Client, chartClaim)
+	bindOnHost(t, w, chartClaim, "", "pv-after")
 	update(t, w.virtual.Client, service, func() { service.Finalizers = nil })
 	for _, obj := range []client.Object{dropped, service} {
 		if err := w.virtual.Client.Delete(t.Context(), obj, client.GracePeriodSeconds(0)); err != nil {
@@ -50,6 +69,12 @@ func restartCompares(t *testing.T, w *world) {
 	await(t, w.host.Client, hostNS, "stays", func(pod *corev1.Pod) error {
 		return want(pod.UID == hosts["stays"].UID && pod.DeletionTimestamp == nil, "a running Pod was touched")
 	})
+	await(t, w.virtual.Client, ns, "chart-0", func(pod *corev1.Pod) error {
+		return want(pod.UID != mirror.UID && pod.Spec.NodeName == "node-2", "the chart's Pod is still seen on %s", pod.Spec.NodeName)
+	})
+	await(t, w.virtual.Client, ns, "data-chart-0", func(c *corev1.PersistentVolumeClaim) error { return wantEqual(c.Spec.VolumeName, "pv-after") })
+	await[corev1.PersistentVolume](t, w.virtual.Client, "", "pv-after", nil)
+	gone(t, w.virtual.Client, &corev1.PersistentVolume{}, "", "pv-before")
 }
 
 // quietAtRest has nothing written while nobody changes anything.

@@ -63,20 +63,19 @@ func (s *secrets) down(ctx context.Context, p secretPair) (reconcile.Result, err
 
 // both follows changes in the direction of the owner.
 func (s *secrets) both(ctx context.Context, p secretPair) (reconcile.Result, error) {
-	if !s.madeFromVirtual(p.host) {
-		if !mirrored(p.virtual) {
-			return reconcile.Result{}, s.taken(ctx, p.virtual)
-		}
+	if mirrored(p.virtual) && !s.madeFromVirtual(p.host) {
 		return reconcile.Result{}, s.mirror(ctx, p)
 	}
 	wanted, err := s.used(ctx, p.key, usesSecret, s.has)
-	if err != nil {
+	switch {
+	case err != nil:
 		return reconcile.Result{}, err
-	}
-	if !wanted || !syncedSecretType(p.virtual) {
+	case wanted && syncedSecretType(p.virtual):
+		return reconcile.Result{}, s.change(ctx, p)
+	case s.madeFromVirtual(p.host):
 		return reconcile.Result{}, remove(ctx, s.host, p.host)
 	}
-	return reconcile.Result{}, s.change(ctx, p)
+	return reconcile.Result{}, nil
 }
 
 // up mirrors bindings and connection Secrets, and removes the host Secret of a virtual

@@ -55,6 +55,11 @@ func (t translator) mergeClaim(host, virtual *corev1.PersistentVolumeClaim) {
 	}
 }
 
+// hadData says whether a claim was once bound to a volume, which may be gone by now.
+func hadData(claim *corev1.PersistentVolumeClaim) bool {
+	return bound(claim) || claim.Status.Phase == corev1.ClaimLost
+}
+
 // withHostChoices writes into a virtual claim the class that is the host's default and the volume that the host found; true
 // when one is news. Each may be written once.
 func withHostChoices(virtual, host *corev1.PersistentVolumeClaim) bool {
