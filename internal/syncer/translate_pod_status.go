@@ -114,12 +114,11 @@ func refuse(pod *corev1.Pod, reason, message string, now metav1.Time) bool {
 	return true
 }
 
-// lose ends a Pod whose host Pod is gone without having said how it ended. That it was not asked to go in the virtual cluster is said as
-// a disruption, which Jobs may be told not to count.
+// lose ends a Pod whose host Pod is gone without having said how it ended: as a disruption, which Jobs may be told not to count.
 func lose(pod *corev1.Pod, now metav1.Time) {
 	const reason, message = "HostPodGone", "the Pod was removed on the host before it ended"
 	pod.Status.Phase, pod.Status.Reason, pod.Status.Message = corev1.PodFailed, reason, message
-	if pod.DeletionTimestamp == nil && findCondition(pod.Status.Conditions, corev1.DisruptionTarget) == nil {
+	if findCondition(pod.Status.Conditions, corev1.DisruptionTarget) == nil {
 		setCondition(&pod.Status.Conditions, corev1.PodCondition{
 			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: reason, Message: message, LastTransitionTime: now,
 		})
