@@ -12,9 +12,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
@@ -23,6 +25,7 @@ import (
 func quietAtRest(t *testing.T, w *world) {
 	ns, hostNS := w.namespace(t, "rest")
 	w.open(t, ns)
+	chartsObjects(t, w, ns, hostNS)
 	var err error
 	for round := range 3 {
 		w.stop()
@@ -37,6 +40,21 @@ func quietAtRest(t *testing.T, w *world) {
 		}
 	}
 	t.Error(err)
+}
+
+// chartsObjects has a chart make one object of each kind that comes up; the stories before left enough of those that go down.
+func chartsObjects(t *testing.T, w *world, ns, hostNS string) {
+	t.Helper()
+	binding := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: hostNS, Name: "db", Labels: map[string]string{platformv1alpha1.LabelBinding: "db"}}}
+	for _, obj := range []client.Object{
+		simplePod(hostNS, "db"), outsideService(hostNS, "db"), writtenSlice(hostNS, "db", "db", "192.0.2.1"), binding, simpleClaim(hostNS, "db"),
+	} {
+		create(t, w.host.Client, obj)
+	}
+	await[corev1.Pod](t, w.virtual.Client, ns, "db", nil)
+	await[discoveryv1.EndpointSlice](t, w.virtual.Client, ns, "db", nil)
+	await[corev1.Secret](t, w.virtual.Client, ns, "db", nil)
+	await[corev1.PersistentVolumeClaim](t, w.virtual.Client, ns, "db", nil)
 }
 
 // awaitIdle waits until no controller of the syncer has anything to do, which is so when the backlog is
