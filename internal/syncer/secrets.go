@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,7 +28,7 @@ type secrets struct {
 }
 
 func setupSecrets(_ context.Context, mgr manager.Manager, t *tenant, has served) error {
-	more := []func(*builder.Builder){usedBy(&corev1.Pod{}, secretsOf), tokensOf}
+	more := []func(*builder.Builder){usedBy(&corev1.Pod{}, secretsOf), usedBy(&networkingv1.Ingress{}, secretsOf), tokensOf}
 	for _, kind := range releaseKinds(has) {
 		more = append(more, usedBy(untyped(kind), secretsOf))
 	}

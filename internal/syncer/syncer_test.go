@@ -38,6 +38,8 @@ func TestSyncer(t *testing.T) {
 		{"Endpoints written by hand reach the host", endpointsFollow},
 		{"addresses that mean the node itself are refused", slicesRefused},
 		{"what a chart wrote for its Service appears", slicesMirrored},
+		{"an Ingress and its certificate reach the host, its address comes back", ingressFollows},
+		{"a chart's Ingress appears", ingressMirrored},
 		{"a claim is bound and held until the host's is gone", claimFollows},
 		{"a claim deleted on the host is lost, not empty", claimLost},
 		{"a claim's volume is seen as long as the claim is", volumeSeen},

@@ -38,6 +38,7 @@ func tenantRights() []client.Object {
 			rule("", []string{"patch"}, "pods/status", "pods/ephemeralcontainers", "pods/resize"),
 			rule("", []string{"get", "list", "watch"}, "events"),
 			rule("discovery.k8s.io", all, "endpointslices"),
+			rule("networking.k8s.io", all, "ingresses"),
 			rule("helm.m.crossplane.io", all, "releases"),
 		),
 	}
