@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -197,7 +198,11 @@ func (s *pods) mirror(ctx context.Context, p podPair) (reconcile.Result, error) 
 	case p.virtual == nil && p.host.DeletionTimestamp != nil:
 		return reconcile.Result{}, nil
 	case p.virtual == nil:
-		virtual := mirrorPod(p.key.Namespace, p.host)
+		namespace := &corev1.Namespace{}
+		if err := s.virtual.Get(ctx, types.NamespacedName{Name: p.key.Namespace}, namespace); err != nil {
+			return reconcile.Result{}, fmt.Errorf("mirroring Pod %s: %w", p.key, err)
+		}
+		virtual := mirrorPod(namespace, p.host)
 		if made, err := s.createMirror(ctx, virtual); err != nil || !made {
 			return reconcile.Result{}, err
 		}

@@ -254,23 +254,6 @@ func TestAffinityStaysInTheVirtualCluster(t *testing.T) {
 	}
 }
 
-func TestMirrorPodIsAccepted(t *testing.T) {
-	host := simplePod("east--shop", "db-0")
-	host.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "db"}}
-	host.Spec.ServiceAccountName = "db"
-	host.Spec.Volumes = []corev1.Volume{apiAccess(), {Name: "data"}}
-	host.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "kube-api-access-x"}, {Name: "data"}}
-
-	virtual := mirrorPod("shop", host)
-
-	if virtual.Namespace != "shop" || len(virtual.OwnerReferences) > 0 || virtual.Spec.ServiceAccountName != "default" {
-		t.Errorf("the mirror is %+v", virtual)
-	}
-	if len(virtual.Spec.Volumes) != 1 || len(virtual.Spec.Containers[0].VolumeMounts) != 1 {
-		t.Errorf("volumes %v, mounts %v; want only data", virtual.Spec.Volumes, virtual.Spec.Containers[0].VolumeMounts)
-	}
-}
-
 func TestVirtualPodStatus(t *testing.T) {
 	virtual, host := simplePod("shop", "web"), simplePod("east--shop", "web")
 	virtual.Generation, host.Generation = 3, 8
