@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -104,7 +105,8 @@ func versions(t *testing.T, w *world) map[string]string {
 	for side, c := range map[string]client.Client{"host": w.host.Client, "virtual": w.virtual.Client} {
 		for _, kind := range []client.Object{
 			&corev1.Pod{}, &corev1.Service{}, &corev1.ConfigMap{}, &corev1.Secret{}, &corev1.PersistentVolumeClaim{}, &corev1.PersistentVolume{},
-			&corev1.Namespace{}, &discoveryv1.EndpointSlice{}, &networkingv1.Ingress{}, untyped(namespacedReleaseKind), untyped(clusterReleaseKind),
+			&corev1.Namespace{}, &discoveryv1.EndpointSlice{}, &networkingv1.Ingress{}, &policyv1.PodDisruptionBudget{},
+			untyped(namespacedReleaseKind), untyped(clusterReleaseKind),
 		} {
 			objects, err := listObjects(t.Context(), c, kind)
 			if err != nil {

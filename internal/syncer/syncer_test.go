@@ -23,6 +23,7 @@ func TestSyncer(t *testing.T) {
 		{"a Pod that asks for the node says what the host's policy is", podForbidden},
 		{"unusual ConfigMaps and Secrets reach the host", configKinds},
 		{"what is changed on the host is put right", hostEditsUndone},
+		{"a disruption budget holds on the host, in Pods", budgetFollows},
 		{"a Pod made anew waits for the one before it", podMadeAnew},
 		{"a Pod changes in place", podChanges},
 		{"a Pod knows its virtual labels and its virtual name", podKnowsItself},
