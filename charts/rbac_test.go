@@ -113,6 +113,7 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 		{pool, "update", "endpointslices", "discovery.k8s.io", "bay", "bay", true},
 		{pool, "update", "endpointslices", "discovery.k8s.io", "default", "kubernetes", false},
 		{pool, "create", "pods", "", "bay--default", "", false},
+		{pool, "list", "persistentvolumes", "", "", "", false},
 
 		{tenant, "create", "pods", "", "bay--default", "", true},
 		{tenant, "get", "pods/log", "", "bay--default", "x", true},
@@ -127,6 +128,7 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 		{tenant, "create", "namespaces", "", "", "", false},
 		{tenant, "patch", "namespaces", "", "", "bay--default", false},
 		{tenant, "list", "nodes", "", "", "", false},
+		{tenant, "get", "persistentvolumes", "", "", "pv", false},
 		{tenant, "list", "virtualnamespaces", "platform.skerry.dev", "cove", "", false},
 	} {
 		name, sub, _ := strings.Cut(c.resource, "/")

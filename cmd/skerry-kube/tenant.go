@@ -94,7 +94,9 @@ func (t *tenant) startDNS(spec pool.Spec, address string) error {
 	if err := writeKubeconfig(kubeconfig, address, t.cp.Port(), spec.Secret, controlplane.DNSUser); err != nil {
 		return err
 	}
-	server, err := dns.Start(dns.Config{Kubeconfig: kubeconfig, BindAddress: address, Log: ctrl.Log.WithName("kubernetes").V(1)})
+	server, err := dns.Start(dns.Config{
+		VirtualCluster: spec.Name, Kubeconfig: kubeconfig, BindAddress: address, Log: ctrl.Log.WithName("kubernetes").V(1),
+	})
 	if err != nil {
 		return err
 	}

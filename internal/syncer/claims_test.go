@@ -67,6 +67,36 @@ func claimFollows(t *testing.T, w *world) {
 	gone(t, w.virtual.Client, &corev1.PersistentVolumeClaim{}, ns, "data")
 }
 
+// claimLost deletes, on the host, the claim of a database. A new one would be an empty disk.
+func claimLost(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "claim-lost")
+	virtual := simpleClaim(ns, "data")
+	create(t, w.virtual.Client, virtual)
+	letGo(t, w.virtual.Client, virtual)
+	host := await[corev1.PersistentVolumeClaim](t, w.host.Client, hostNS, "data", nil)
+	bindOnHost(t, w, host, "", "pv-lost")
+	await[corev1.PersistentVolume](t, w.virtual.Client, "", "pv-lost", nil)
+	if err := w.host.Client.Delete(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	await(t, w.virtual.Client, ns, "data", func(c *corev1.PersistentVolumeClaim) error { return wantEqual(c.Status.Phase, corev1.ClaimLost) })
+	gone(t, w.virtual.Client, &corev1.PersistentVolume{}, "", "pv-lost")
+	// A Pod brings what it uses, but not this.
+	pod := simplePod(ns, "db")
+	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
+	create(t, w.virtual.Client, pod)
+	await[corev1.Pod](t, w.host.Client, hostNS, "db", nil)
+	if err := w.host.Client.Get(t.Context(), client.ObjectKeyFromObject(host), host); err == nil {
+		t.Error("the host has a claim of the name again, and it is empty")
+	}
+	if err := w.virtual.Client.Delete(t.Context(), virtual); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, w.virtual.Client, &corev1.PersistentVolumeClaim{}, ns, "data")
+	create(t, w.virtual.Client, simpleClaim(ns, "data"))
+	await[corev1.PersistentVolumeClaim](t, w.host.Client, hostNS, "data", nil)
+}
+
 func bindingMirrored(t *testing.T, w *world) {
 	ns, hostNS := w.namespace(t, "bindings")
 	w.open(t, ns)

@@ -48,17 +48,16 @@ func (s *configMaps) down(ctx context.Context, p configMapPair) (reconcile.Resul
 
 // both follows changes, and removes the host ConfigMap that nothing uses any more.
 func (s *configMaps) both(ctx context.Context, p configMapPair) (reconcile.Result, error) {
-	if !s.madeFromVirtual(p.host) {
-		return reconcile.Result{}, s.taken(ctx, p.virtual)
-	}
 	wanted, err := s.wanted(ctx, p.key)
-	if err != nil {
+	switch {
+	case err != nil:
 		return reconcile.Result{}, err
-	}
-	if !wanted {
+	case wanted:
+		return reconcile.Result{}, s.change(ctx, p)
+	case s.madeFromVirtual(p.host):
 		return reconcile.Result{}, remove(ctx, s.host, p.host)
 	}
-	return reconcile.Result{}, s.change(ctx, p)
+	return reconcile.Result{}, nil
 }
 
 // up removes the host ConfigMap of a virtual one that is gone. What charts make stays theirs.

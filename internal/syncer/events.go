@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -38,7 +39,7 @@ func setupEvents(_ context.Context, mgr manager.Manager, t *tenant, has served) 
 		}))
 	// An event may come before the mirror of what it is about.
 	aboutMirror := handler.EnqueueRequestsFromMapFunc(s.about)
-	for _, kind := range []client.Object{&corev1.Pod{}, &corev1.Service{}, &corev1.PersistentVolumeClaim{}} {
+	for _, kind := range []client.Object{&corev1.Pod{}, &corev1.Service{}, &corev1.PersistentVolumeClaim{}, &networkingv1.Ingress{}} {
 		b = b.Watches(kind, aboutMirror, builder.WithPredicates(onlyCreates, predicate.NewPredicateFuncs(func(obj client.Object) bool { return mirrored(obj) })))
 	}
 	return b.Complete(s)
@@ -131,6 +132,8 @@ func (s *eventSync) target(ctx context.Context, sp *space, event *corev1.Event) 
 		obj = &corev1.Service{}
 	case "PersistentVolumeClaim":
 		obj = &corev1.PersistentVolumeClaim{}
+	case "Ingress":
+		obj = &networkingv1.Ingress{}
 	case "Release":
 		return s.releaseTarget(ctx, key, event)
 	default:

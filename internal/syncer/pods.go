@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -99,6 +100,9 @@ func (s *pods) hostPodGone(ctx context.Context, p podPair) (reconcile.Result, er
 		return s.both(ctx, p)
 	}
 	s.placed.Delete(p.key)
+	if err := s.reportLost(ctx, p.virtual); err != nil {
+		return reconcile.Result{}, err
+	}
 	return reconcile.Result{}, s.letGo(ctx, p.virtual)
 }
 
@@ -187,25 +191,35 @@ func (s *pods) up(ctx context.Context, p podPair) (reconcile.Result, error) {
 	return reconcile.Result{}, remove(ctx, s.host, p.host)
 }
 
-// mirror shows a host-made Pod in the virtual cluster.
+// mirror shows a host-made Pod in the virtual cluster. One that the chart made anew under its name is another
+// Pod, on another node perhaps: it follows when the mirror of the one before it is gone.
 func (s *pods) mirror(ctx context.Context, p podPair) (reconcile.Result, error) {
-	if p.virtual == nil {
-		if p.host.DeletionTimestamp != nil {
-			return reconcile.Result{}, nil
+	switch {
+	case p.virtual == nil && p.host.DeletionTimestamp != nil:
+		return reconcile.Result{}, nil
+	case p.virtual == nil:
+		namespace := &corev1.Namespace{}
+		if err := s.virtual.Get(ctx, types.NamespacedName{Name: p.key.Namespace}, namespace); err != nil {
+			return reconcile.Result{}, fmt.Errorf("mirroring Pod %s: %w", p.key, err)
 		}
-		virtual := mirrorPod(p.key.Namespace, p.host)
+		virtual := mirrorPod(namespace, p.host)
 		if made, err := s.createMirror(ctx, virtual); err != nil || !made {
 			return reconcile.Result{}, err
 		}
 		p.virtual = virtual
-	} else {
+	case !mirrorOf(p.virtual, p.host):
+		return reconcile.Result{}, s.letGo(ctx, p.virtual)
+	default:
 		before := p.virtual.DeepCopy()
 		mergeMirrorPod(p.virtual, p.host)
 		if err := patch(ctx, s.virtual, p.virtual, before); err != nil {
 			return reconcile.Result{}, err
 		}
 	}
-	return reconcile.Result{}, s.reportStatus(ctx, p)
+	if err := s.reportStatus(ctx, p); err != nil || p.host.DeletionTimestamp == nil || p.virtual.DeletionTimestamp != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{}, s.end(ctx, p)
 }
 
 // now is the time as objects hold it, to the second.

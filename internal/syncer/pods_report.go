@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -85,10 +86,30 @@ func (s *pods) debug(ctx context.Context, p podPair) error {
 	return nil
 }
 
+// reportLost gives a Pod that something still holds (a Job counts it) an end, as the Pod garbage
+// collector of Kubernetes does when a node is lost. Most Pods just go.
+func (s *pods) reportLost(ctx context.Context, virtual *corev1.Pod) error {
+	if finished(virtual) || len(virtual.Finalizers) == 0 {
+		return nil
+	}
+	before := virtual.DeepCopy()
+	lose(virtual, now())
+	return client.IgnoreNotFound(patchStatus(ctx, s.virtual, virtual, before))
+}
+
 // refused says whether an error is the host's answer to what the user asked (a quota, a policy,
-// an invalid field), not a failure on the way.
+// an invalid field, a webhook of the host's that does not work), not a failure on the way that ends by itself.
 func refused(err error) bool {
-	return err != nil && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err))
+	var answer apierrors.APIStatus
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch code := answer.Status().Code; code {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusGone, http.StatusTooManyRequests:
+		return false
+	default:
+		return code >= http.StatusBadRequest && code <= http.StatusInternalServerError
+	}
 }
 
 // reportRefusal tells the user, on the virtual Pod, why the host does not run it.

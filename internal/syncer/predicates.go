@@ -5,7 +5,6 @@ package syncer
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 )
@@ -32,17 +31,14 @@ var specChanges = predicate.Funcs{
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 
-// selectorless lets Services without a selector through, before or after a change.
-var selectorless = predicate.Funcs{
-	CreateFunc:  func(e event.CreateEvent) bool { return withoutSelector(e.Object) },
-	DeleteFunc:  func(e event.DeleteEvent) bool { return withoutSelector(e.Object) },
-	UpdateFunc:  func(e event.UpdateEvent) bool { return withoutSelector(e.ObjectOld) || withoutSelector(e.ObjectNew) },
+// appearsOrChanges lets a Service through that comes, goes, or becomes another type.
+var appearsOrChanges = predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, isService := e.ObjectOld.(*corev1.Service)
+		after, both := e.ObjectNew.(*corev1.Service)
+		return isService && both && before.Spec.Type != after.Spec.Type
+	},
 	GenericFunc: func(event.GenericEvent) bool { return false },
-}
-
-func withoutSelector(obj client.Object) bool {
-	service, isService := obj.(*corev1.Service)
-	return isService && len(service.Spec.Selector) == 0
 }
 
 // specOrDeletion lets through the beginning and the end of an object, not its other changes.

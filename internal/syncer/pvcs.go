@@ -37,7 +37,7 @@ func (s *claims) down(ctx context.Context, p claimPair) (reconcile.Result, error
 			return reconcile.Result{}, err
 		}
 		return reconcile.Result{}, s.dropFinalizer(ctx, p.virtual)
-	case p.space == nil:
+	case p.space == nil && !hadData(p.virtual):
 		s.spaces.ask(p.key.Namespace)
 		return reconcile.Result{}, nil
 	}
@@ -87,16 +87,18 @@ func (s *claims) up(ctx context.Context, p claimPair) (reconcile.Result, error) 
 }
 
 func (s *claims) mirror(ctx context.Context, p claimPair) error {
-	if p.virtual == nil {
-		if p.host.DeletionTimestamp != nil {
-			return nil
-		}
+	switch {
+	case p.virtual == nil && p.host.DeletionTimestamp != nil:
+		return nil
+	case p.virtual == nil:
 		virtual := mirrorClaim(p.key.Namespace, p.host)
 		if made, err := s.createMirror(ctx, virtual); err != nil || !made {
 			return err
 		}
 		p.virtual = virtual
-	} else {
+	case !mirrorOf(p.virtual, p.host):
+		return s.dropMirror(ctx, p.virtual) // made anew by the chart, for another volume: the next event mirrors it
+	default:
 		before := p.virtual.DeepCopy()
 		mergeMirrorClaim(p.virtual, p.host)
 		if err := patch(ctx, s.virtual, p.virtual, before); err != nil {
@@ -106,11 +108,10 @@ func (s *claims) mirror(ctx context.Context, p claimPair) error {
 	return s.report(ctx, p)
 }
 
-// report writes the volume and the status that the host's claim has into the virtual one.
+// report writes the class and the volume that the host chose, and the status, into the virtual claim.
 func (s *claims) report(ctx context.Context, p claimPair) error {
 	before := p.virtual.DeepCopy()
-	if p.virtual.Spec.VolumeName == "" && p.host.Spec.VolumeName != "" {
-		p.virtual.Spec.VolumeName = p.host.Spec.VolumeName
+	if withHostChoices(p.virtual, p.host) {
 		if err := patch(ctx, s.virtual, p.virtual, before); err != nil {
 			return client.IgnoreNotFound(err)
 		}
@@ -120,7 +121,11 @@ func (s *claims) report(ctx context.Context, p claimPair) error {
 	return client.IgnoreNotFound(patchStatus(ctx, s.virtual, p.virtual, before))
 }
 
+// make creates the host claim; never for a virtual one that had one and so had data.
 func (s *claims) make(ctx context.Context, p claimPair) error {
+	if hadData(p.virtual) {
+		return s.lose(ctx, p)
+	}
 	if err := s.addFinalizer(ctx, p.virtual); err != nil {
 		return err
 	}
@@ -128,6 +133,20 @@ func (s *claims) make(ctx context.Context, p claimPair) error {
 		return fmt.Errorf("creating host PersistentVolumeClaim of %s: %w", p.key, err)
 	}
 	return nil
+}
+
+// lose tells that the host claim is gone behind our back. A new one would be an empty disk under a name that
+// stands for data.
+func (s *claims) lose(ctx context.Context, p claimPair) error {
+	host, known, err := live(ctx, s.tenant, p, p.key.Name)
+	if err != nil || !known || host != nil || p.virtual.Status.Phase == corev1.ClaimLost {
+		return err
+	}
+	s.events.Eventf(p.virtual, nil, corev1.EventTypeWarning, "ClaimLost", "Sync",
+		"its claim was deleted on the host, and the data may be gone with it: delete this claim to have a new, empty one")
+	before := p.virtual.DeepCopy()
+	p.virtual.Status.Phase = corev1.ClaimLost
+	return client.IgnoreNotFound(patchStatus(ctx, s.virtual, p.virtual, before))
 }
 
 func (s *claims) change(ctx context.Context, p claimPair) error {

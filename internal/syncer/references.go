@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,13 +21,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// Indexes of the virtual cache: which Pods and namespaced Releases use a ConfigMap or a Secret.
+// Indexes of the virtual cache: which Pods use a ConfigMap, and which Pods and Ingresses a Secret.
 const (
 	usesConfigMap = "uses.configmap"
 	usesSecret    = "uses.secret"
 )
 
-// indexReferences has the virtual cache find the Pods that use an object.
+// indexReferences has the virtual cache find what uses an object.
 func indexReferences(ctx context.Context, mgr manager.Manager) error {
 	indexer := mgr.GetFieldIndexer()
 	names := func(of func(references) sets.Set[string]) client.IndexerFunc {
@@ -43,17 +44,22 @@ func indexReferences(ctx context.Context, mgr manager.Manager) error {
 	if err := indexer.IndexField(ctx, &corev1.Pod{}, usesSecret, names(secretsOf)); err != nil {
 		return fmt.Errorf("indexing Pods by Secret: %w", err)
 	}
+	if err := indexer.IndexField(ctx, &networkingv1.Ingress{}, usesSecret, names(secretsOf)); err != nil {
+		return fmt.Errorf("indexing Ingresses by Secret: %w", err)
+	}
 	return nil
 }
 
 func configMapsOf(refs references) sets.Set[string] { return refs.configMaps }
 func secretsOf(refs references) sets.Set[string]    { return refs.secrets }
 
-// objectReferences are the names that a Pod or a Release uses.
+// objectReferences are the names that a Pod, an Ingress or a Release uses.
 func objectReferences(obj client.Object) references {
 	switch obj := obj.(type) {
 	case *corev1.Pod:
 		return podReferences(obj)
+	case *networkingv1.Ingress:
+		return ingressReferences(obj)
 	case *unstructured.Unstructured:
 		return releaseReferences(obj)
 	}
@@ -169,6 +175,16 @@ func (t *tenant) used(ctx context.Context, key types.NamespacedName, index strin
 	}
 	if len(pods.Items) > 0 {
 		return true, nil
+	}
+	if index == usesSecret {
+		ingresses := &networkingv1.IngressList{}
+		err := t.virtual.List(ctx, ingresses, client.InNamespace(key.Namespace), client.MatchingFields{index: key.Name}, client.Limit(1))
+		if err != nil {
+			return false, fmt.Errorf("looking for Ingresses that use %s: %w", key, err)
+		}
+		if len(ingresses.Items) > 0 {
+			return true, nil
+		}
 	}
 	releases, err := t.releasesInto(ctx, key.Namespace, has)
 	for _, release := range releases {

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -49,8 +51,11 @@ func restMapper() meta.RESTMapper {
 	}
 	add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
 	add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
+	add(corev1.SchemeGroupVersion.WithKind("PersistentVolume"), meta.RESTScopeRoot)
 	add(storagev1.SchemeGroupVersion.WithKind("StorageClass"), meta.RESTScopeRoot)
 	add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
+	add(networkingv1.SchemeGroupVersion.WithKind("Ingress"), meta.RESTScopeNamespace)
+	add(policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"), meta.RESTScopeNamespace)
 	add(platformv1alpha1.GroupVersion.WithKind("VirtualNamespace"), meta.RESTScopeNamespace)
 	add(clusterReleaseKind, meta.RESTScopeRoot)
 	add(namespacedReleaseKind, meta.RESTScopeNamespace)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,7 +28,7 @@ type secrets struct {
 }
 
 func setupSecrets(_ context.Context, mgr manager.Manager, t *tenant, has served) error {
-	more := []func(*builder.Builder){usedBy(&corev1.Pod{}, secretsOf), tokensOf}
+	more := []func(*builder.Builder){usedBy(&corev1.Pod{}, secretsOf), usedBy(&networkingv1.Ingress{}, secretsOf), tokensOf}
 	for _, kind := range releaseKinds(has) {
 		more = append(more, usedBy(untyped(kind), secretsOf))
 	}
@@ -63,20 +64,19 @@ func (s *secrets) down(ctx context.Context, p secretPair) (reconcile.Result, err
 
 // both follows changes in the direction of the owner.
 func (s *secrets) both(ctx context.Context, p secretPair) (reconcile.Result, error) {
-	if !s.madeFromVirtual(p.host) {
-		if !mirrored(p.virtual) {
-			return reconcile.Result{}, s.taken(ctx, p.virtual)
-		}
+	if mirrored(p.virtual) && !s.madeFromVirtual(p.host) {
 		return reconcile.Result{}, s.mirror(ctx, p)
 	}
 	wanted, err := s.used(ctx, p.key, usesSecret, s.has)
-	if err != nil {
+	switch {
+	case err != nil:
 		return reconcile.Result{}, err
-	}
-	if !wanted || !syncedSecretType(p.virtual) {
+	case wanted && syncedSecretType(p.virtual):
+		return reconcile.Result{}, s.change(ctx, p)
+	case s.madeFromVirtual(p.host):
 		return reconcile.Result{}, remove(ctx, s.host, p.host)
 	}
-	return reconcile.Result{}, s.change(ctx, p)
+	return reconcile.Result{}, nil
 }
 
 // up mirrors bindings and connection Secrets, and removes the host Secret of a virtual

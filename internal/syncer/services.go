@@ -78,6 +78,9 @@ func (t *tenant) reuse(ctx context.Context, virtual *corev1.Service, why error) 
 	case host.DeletionTimestamp != nil:
 		return nil, apierrors.NewConflict(resource, virtual.Name, errors.New("the one before it is still being deleted on the host; try again"))
 	}
+	if virtualUID(host) != "" {
+		return host, nil // of a virtual Service that exists: creating it again will fail, and must change nothing
+	}
 	before := host.DeepCopy()
 	t.mergeService(host, virtual)
 	if err := patch(ctx, t.host, host, before); err != nil {
@@ -224,12 +227,4 @@ func (s *services) mirror(ctx context.Context, p servicePair) error {
 		}
 	}
 	return s.report(ctx, p)
-}
-
-// serviceOf reads the virtual Service that an EndpointSlice belongs to; nil when there is none.
-func (t *tenant) serviceOf(ctx context.Context, namespace, name string) (*corev1.Service, error) {
-	if name == "" {
-		return nil, nil
-	}
-	return find[corev1.Service](ctx, t.virtual, types.NamespacedName{Namespace: namespace, Name: name})
 }

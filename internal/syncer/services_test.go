@@ -8,9 +8,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
@@ -82,6 +80,48 @@ func serviceNeverCreated(t *testing.T, w *world) {
 	}
 }
 
+// serviceTwice asks for a Service that exists, with other ports: the API server will refuse it after admission.
+func serviceTwice(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "twice")
+	create(t, w.virtual.Client, simpleService(ns, "web"))
+	host := await(t, w.host.Client, hostNS, "web", func(s *corev1.Service) error { return want(virtualUID(s) != "", "not ours") })
+	again := simpleService(ns, "web")
+	again.Spec.Ports[0].Port = 8080
+	given, err := w.syncer.AllocateService(t.Context(), again)
+	if err != nil || given.UID != host.UID {
+		t.Errorf("a second creation gives %v, %v", given, err)
+	}
+	now := await[corev1.Service](t, w.host.Client, hostNS, "web", nil)
+	if now.ResourceVersion != host.ResourceVersion {
+		t.Errorf("it changed the Service that is there: ports are %v", now.Spec.Ports)
+	}
+}
+
+func serviceTypes(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "types")
+	headless, external, balanced := simpleService(ns, "headless"), simpleService(ns, "external"), simpleService(ns, "balanced")
+	headless.Spec.ClusterIP = corev1.ClusterIPNone
+	external.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "db.example.com"}
+	balanced.Spec.Type = corev1.ServiceTypeLoadBalancer
+	for _, service := range []*corev1.Service{headless, external, balanced} {
+		create(t, w.virtual.Client, service)
+	}
+	await(t, w.host.Client, hostNS, "headless", func(s *corev1.Service) error { return wantEqual(s.Spec.ClusterIP, corev1.ClusterIPNone) })
+	await(t, w.host.Client, hostNS, "external", func(s *corev1.Service) error { return wantEqual(s.Spec.ExternalName, "db.example.com") })
+	host := await(t, w.host.Client, hostNS, "balanced", func(s *corev1.Service) error { return wantEqual(s.Spec.Type, corev1.ServiceTypeLoadBalancer) })
+	setStatus(t, w.host.Client, host, func() { host.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.9"}} })
+	await(t, w.virtual.Client, ns, "balanced", func(s *corev1.Service) error {
+		return want(len(s.Status.LoadBalancer.Ingress) == 1 && s.Status.LoadBalancer.Ingress[0].IP == "192.0.2.9" && s.Spec.Ports[0].NodePort == host.Spec.Ports[0].NodePort,
+			"inside it has %v and ports %v", s.Status.LoadBalancer, s.Spec.Ports)
+	})
+	update(t, w.virtual.Client, headless, func() { headless.Spec.Selector = map[string]string{"app": "other"} })
+	await(t, w.host.Client, hostNS, "headless", func(s *corev1.Service) error { return wantEqual(s.Spec.Selector["app"], "other") })
+	update(t, w.virtual.Client, balanced, func() { balanced.Spec.Type = corev1.ServiceTypeClusterIP })
+	await(t, w.host.Client, hostNS, "balanced", func(s *corev1.Service) error {
+		return want(s.Spec.Type == corev1.ServiceTypeClusterIP && s.Spec.ClusterIP == host.Spec.ClusterIP, "on the host it is %s at %s", s.Spec.Type, s.Spec.ClusterIP)
+	})
+}
+
 func serviceHeals(t *testing.T, w *world) {
 	ns, hostNS := w.namespace(t, "heals")
 	virtual := simpleService(ns, "web")
@@ -115,30 +155,4 @@ func serviceMirrored(t *testing.T, w *world) {
 		t.Fatal(err)
 	}
 	gone(t, w.virtual.Client, &corev1.Service{}, ns, "db")
-}
-
-func slicesFollow(t *testing.T, w *world) {
-	ns, hostNS := w.namespace(t, "slices")
-	service := simpleService(ns, "outside")
-	service.Spec.Selector = nil
-	create(t, w.virtual.Client, service)
-	slice := &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: ns, Name: "outside-1", Labels: map[string]string{discoveryv1.LabelServiceName: "outside"}},
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"}}},
-		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("http"), Port: ptr.To(int32(8080))}},
-	}
-	create(t, w.virtual.Client, slice)
-	host := await[discoveryv1.EndpointSlice](t, w.host.Client, hostNS, "outside-1", nil)
-	if host.Labels[discoveryv1.LabelServiceName] != "outside" || host.Labels[discoveryv1.LabelManagedBy] != managedBy {
-		t.Errorf("labels on the host are %v", host.Labels)
-	}
-	update(t, w.virtual.Client, slice, func() { slice.Endpoints[0].Addresses = []string{"192.0.2.2"} })
-	await(t, w.host.Client, hostNS, "outside-1", func(s *discoveryv1.EndpointSlice) error {
-		return want(s.Endpoints[0].Addresses[0] == "192.0.2.2", "host has %v", s.Endpoints)
-	})
-	if err := w.virtual.Client.Delete(t.Context(), slice); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, w.host.Client, &discoveryv1.EndpointSlice{}, hostNS, "outside-1")
 }

@@ -139,8 +139,8 @@ func setup(ctx context.Context, mgr manager.Manager, t *tenant) error {
 	}
 	t.spaces.releases = has.hostReleases
 	setups := []func(context.Context, manager.Manager, *tenant, served) error{
-		setupNamespaces, setupPods, setupServices, setupEndpointSlices,
-		setupConfigMaps, setupSecrets, setupClaims, setupReleases, setupEvents, setupShared,
+		setupNamespaces, setupPods, setupServices, setupEndpointSlices, setupIngresses,
+		setupConfigMaps, setupSecrets, setupClaims, setupVolumes, setupBudgets, setupReleases, setupEvents, setupShared,
 	}
 	for _, add := range setups {
 		if err := add(ctx, mgr, t, has); err != nil {

@@ -38,6 +38,8 @@ func tenantRights() []client.Object {
 			rule("", []string{"patch"}, "pods/status", "pods/ephemeralcontainers", "pods/resize"),
 			rule("", []string{"get", "list", "watch"}, "events"),
 			rule("discovery.k8s.io", all, "endpointslices"),
+			rule("networking.k8s.io", all, "ingresses"),
+			rule("policy", all, "poddisruptionbudgets"),
 			rule("helm.m.crossplane.io", all, "releases"),
 		),
 	}

@@ -5,7 +5,6 @@ package syncer
 
 import (
 	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -27,7 +26,7 @@ func (t translator) hostConfigMap(virtual *corev1.ConfigMap) *corev1.ConfigMap {
 
 func (t translator) mergeSecret(host, virtual *corev1.Secret) {
 	mergeMeta(host, t.hostLabels(virtual), hostAnnotations(virtual))
-	host.Data, host.Type, host.Immutable = maps.Clone(virtual.Data), virtual.Type, virtual.Immutable
+	host.Data, host.Type, host.Immutable = maps.Clone(virtual.Data), hostSecretType(virtual), virtual.Immutable
 }
 
 func (t translator) hostSecret(virtual *corev1.Secret) *corev1.Secret {
@@ -36,12 +35,19 @@ func (t translator) hostSecret(virtual *corev1.Secret) *corev1.Secret {
 	return host
 }
 
-// syncedSecretType says which Secrets may leave the virtual cluster: never those
-// that hold a token for its API server.
+// syncedSecretType says which Secrets may leave the virtual cluster: not those that let nodes join it, nor Helm's records,
+// which no Pod uses.
 func syncedSecretType(secret *corev1.Secret) bool {
-	return !slices.Contains([]corev1.SecretType{
-		corev1.SecretTypeServiceAccountToken, corev1.SecretTypeBootstrapToken, helmStorageType,
-	}, secret.Type)
+	return secret.Type != corev1.SecretTypeBootstrapToken && secret.Type != helmStorageType
+}
+
+// hostSecretType is a Secret's type on the host, where a token of the virtual cluster is of no ServiceAccount: the host's
+// controllers would delete it.
+func hostSecretType(virtual *corev1.Secret) corev1.SecretType {
+	if virtual.Type == corev1.SecretTypeServiceAccountToken {
+		return corev1.SecretTypeOpaque
+	}
+	return virtual.Type
 }
 
 // offeredSecret says which host-made Secrets appear in the virtual cluster:

@@ -58,6 +58,29 @@ func (t translator) dnsConfig(namespace string, own *corev1.PodDNSConfig) *corev
 	return config
 }
 
+// longestHostname is what the kubelet cuts a Pod's hostname to (k8s.io/kubernetes/pkg/kubelet: truncatePodHostnameIfNeeded), one
+// less than Linux takes.
+const longestHostname = 63
+
+// rewriteHostname gives a Pod that wants its full name as its hostname the one that it has in the virtual cluster: the
+// kubelet would make it of the host namespace's, and refuse the Pod when that is longer than 64. All other Pods keep their hostname;
+// their full name (hostname -f) is the kubelet's, which the virtual cluster's DNS knows too.
+func rewriteHostname(virtual *corev1.Pod, spec *corev1.PodSpec) {
+	if !ptr.Deref(spec.SetHostnameAsFQDN, false) || spec.Subdomain == "" || spec.HostNetwork || spec.HostnameOverride != nil {
+		return
+	}
+	name := spec.Hostname
+	if name == "" {
+		name = virtual.Name
+	}
+	full := name + "." + spec.Subdomain + "." + virtual.Namespace + ".svc.cluster.local"
+	if len(full) > longestHostname {
+		return
+	}
+	spec.HostnameOverride = &full
+	spec.SetHostnameAsFQDN = nil // the API takes only one of the two
+}
+
 // appendNew appends what is not there yet, up to most.
 func appendNew(to, from []string, most int) []string {
 	for _, s := range from {

@@ -8,16 +8,28 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// managedBy of the EndpointSlices that we write on the host: the host's own controllers
-// delete slices that carry their names.
-const managedBy = "skerry-syncer"
+const (
+	// managedBy of the EndpointSlices that we write, on both sides: each side's own controllers
+	// delete slices that carry their names.
+	managedBy = "skerry-syncer"
+	// computedBy is the name of the controller that computes a Service's slices from the Pods that
+	// it selects (k8s.io/kubernetes/pkg/controller/endpointslice).
+	computedBy = "endpointslice-controller.k8s.io"
+)
 
 // syncedSlice says whether a virtual EndpointSlice is one that the host cannot compute
-// itself: an endpoint list that somebody wrote for a Service without a selector.
+// itself: an endpoint list that somebody wrote, as such or as Endpoints, for a Service of the virtual cluster.
 func (t translator) syncedSlice(slice *discoveryv1.EndpointSlice, service *corev1.Service) bool {
-	return service != nil && len(service.Spec.Selector) == 0 && !t.leftAlone(service) && !mirrored(service) &&
-		service.Spec.Type != corev1.ServiceTypeExternalName &&
-		slice.Labels[discoveryv1.LabelManagedBy] != "endpointslice-controller.k8s.io"
+	return service != nil && !t.leftAlone(service) && !mirrored(service) && written(slice, service)
+}
+
+// offeredSlice says the same of a host EndpointSlice of a chart's Service, given the Service's mirror.
+func offeredSlice(slice *discoveryv1.EndpointSlice, service *corev1.Service) bool {
+	return service != nil && mirrored(service) && written(slice, service)
+}
+
+func written(slice *discoveryv1.EndpointSlice, service *corev1.Service) bool {
+	return slice.Labels[discoveryv1.LabelManagedBy] != computedBy && service.Spec.Type != corev1.ServiceTypeExternalName
 }
 
 // hostSlice is the EndpointSlice to create on the host.
@@ -36,7 +48,23 @@ func (t translator) mergeSlice(host, virtual *discoveryv1.EndpointSlice) {
 	copyEndpoints(host, virtual)
 }
 
-// copyEndpoints copies everything but references to virtual objects.
+// mirrorSlice is the EndpointSlice of a chart's Service in the virtual cluster.
+func mirrorSlice(namespace string, host *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	slice := &discoveryv1.EndpointSlice{ObjectMeta: mirrorMeta(namespace, host)}
+	slice.Labels[discoveryv1.LabelManagedBy] = managedBy
+	copyEndpoints(slice, host)
+	return slice
+}
+
+// mergeMirrorSlice brings a mirrored EndpointSlice up to date.
+func mergeMirrorSlice(virtual, host *discoveryv1.EndpointSlice) {
+	mergeMirrorMeta(virtual, host)
+	virtual.Labels[discoveryv1.LabelManagedBy] = managedBy
+	copyEndpoints(virtual, host)
+}
+
+// copyEndpoints copies everything but references to objects of the side that it comes from. Addresses pass as they
+// are: both API servers refuse loopback and link-local ones.
 func copyEndpoints(to, from *discoveryv1.EndpointSlice) {
 	from = from.DeepCopy()
 	to.AddressType = from.AddressType

@@ -14,7 +14,7 @@ import (
 )
 
 // eventKinds are the kinds whose host events people see in the virtual cluster.
-var eventKinds = map[string]bool{"Pod": true, "PersistentVolumeClaim": true, "Service": true, "Release": true}
+var eventKinds = map[string]bool{"Pod": true, "PersistentVolumeClaim": true, "Service": true, "Ingress": true, "Release": true}
 
 // eventTarget is the virtual object that a host event is about.
 type eventTarget struct {

@@ -146,27 +146,27 @@ func mirrorLabels(host metav1.Object) map[string]string {
 
 // mirrorMeta is a host-made object's metadata in the virtual cluster.
 func mirrorMeta(namespace string, host metav1.Object) metav1.ObjectMeta {
-	return metav1.ObjectMeta{
-		Name:        host.GetName(),
-		Namespace:   namespace,
-		Labels:      mirrorLabels(host),
-		Annotations: maps.Clone(host.GetAnnotations()),
-	}
+	meta := metav1.ObjectMeta{Name: host.GetName(), Namespace: namespace}
+	mergeMirrorMeta(&meta, host)
+	return meta
 }
 
 // mergeMirrorMeta brings a mirrored object up to date. Annotations that virtual
 // controllers added stay.
 func mergeMirrorMeta(virtual, host metav1.Object) {
 	virtual.SetLabels(mirrorLabels(host))
-	if len(host.GetAnnotations()) == 0 {
-		return
-	}
 	annotations := maps.Clone(virtual.GetAnnotations())
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
 	maps.Copy(annotations, host.GetAnnotations())
+	annotations[platformv1alpha1.AnnotationHostUID] = string(host.GetUID())
 	virtual.SetAnnotations(annotations)
+}
+
+// mirrorOf says whether a mirrored object was made from this host object, and not from one of the same name before it.
+func mirrorOf(virtual, host metav1.Object) bool {
+	return virtual.GetAnnotations()[platformv1alpha1.AnnotationHostUID] == string(host.GetUID())
 }
 
 // madeFromVirtual says whether the syncer of this virtual cluster made a host object.

@@ -34,16 +34,9 @@ func (t translator) hostPod(virtual *corev1.Pod) *corev1.Pod {
 		c.Env = t.withAPIServer(c.Env)
 	})
 	t.rewriteDNS(virtual.Namespace, spec)
+	rewriteHostname(virtual, spec)
 	t.rewriteAffinity(spec.Affinity)
 	return pod
-}
-
-// podAnnotations are hostAnnotations and what the downward API answers from.
-func (t translator) podAnnotations(virtual *corev1.Pod) map[string]string {
-	annotations := hostAnnotations(virtual)
-	annotations[platformv1alpha1.AnnotationVirtualNamespace] = virtual.Namespace
-	annotations[platformv1alpha1.AnnotationVirtualServiceAccount] = serviceAccount(virtual)
-	return annotations
 }
 
 func serviceAccount(pod *corev1.Pod) string {
@@ -141,28 +134,6 @@ func rewriteEnv(c *corev1.Container) {
 			from.ConfigMapKeyRef.Name = hostConfigMap(from.ConfigMapKeyRef.Name)
 		}
 		rewriteField(from.FieldRef)
-	}
-}
-
-func rewriteDownward(items []corev1.DownwardAPIVolumeFile) {
-	for i := range items {
-		rewriteField(items[i].FieldRef)
-	}
-}
-
-// rewriteField points a downward API field whose value is another one on the host
-// at the annotation that holds the virtual one.
-func rewriteField(field *corev1.ObjectFieldSelector) {
-	if field == nil {
-		return
-	}
-	annotation := map[string]string{
-		"metadata.namespace":      platformv1alpha1.AnnotationVirtualNamespace,
-		"metadata.uid":            platformv1alpha1.AnnotationVirtualUID,
-		"spec.serviceAccountName": platformv1alpha1.AnnotationVirtualServiceAccount,
-	}[field.FieldPath]
-	if annotation != "" {
-		field.FieldPath = "metadata.annotations['" + annotation + "']"
 	}
 }
 

@@ -7,15 +7,20 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 )
 
 // mirrorPod is a Pod that a chart made on the host, as it appears in the virtual
 // cluster: nobody runs it from here, so it is reduced to what people and Services look
-// at and what virtual admission accepts. Its status follows separately.
-func mirrorPod(namespace string, host *corev1.Pod) *corev1.Pod {
-	pod := &corev1.Pod{ObjectMeta: mirrorMeta(namespace, host), Spec: *host.Spec.DeepCopy()}
+// at and what virtual admission accepts. Its status follows separately. Its controller is said to be its namespace: a Pod
+// without one would be adopted by any DaemonSet or ReplicaSet whose labels it happens to have, and counted as its own.
+func mirrorPod(namespace *corev1.Namespace, host *corev1.Pod) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: mirrorMeta(namespace.Name, host), Spec: *host.Spec.DeepCopy()}
+	pod.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: "v1", Kind: "Namespace", Name: namespace.Name, UID: namespace.UID, Controller: ptr.To(true),
+	}}
 	spec := &pod.Spec
 	spec.ServiceAccountName = "default"
 	spec.DeprecatedServiceAccount = ""

@@ -13,7 +13,7 @@ import (
 // virtualPodStatus is the host Pod's status as the virtual Pod's. What belongs to the
 // virtual side stays: its quality-of-service class (immutable, and the host's may differ when
 // the host's admission filled in resources), the conditions of its
-// readiness gates (written by controllers in the virtual cluster), and generations.
+// readiness gates (written by controllers in the virtual cluster), that it was evicted there, and generations.
 func virtualPodStatus(virtual, host *corev1.Pod) corev1.PodStatus {
 	status := *host.Status.DeepCopy()
 	generation := func(observed int64) int64 {
@@ -29,6 +29,9 @@ func virtualPodStatus(virtual, host *corev1.Pod) corev1.PodStatus {
 	if !mirrored(virtual) {
 		for _, gate := range gateConditions(virtual) {
 			setCondition(&status.Conditions, gate)
+		}
+		if disrupted := findCondition(virtual.Status.Conditions, corev1.DisruptionTarget); disrupted != nil {
+			setCondition(&status.Conditions, *disrupted)
 		}
 	}
 	status.ResourceClaimStatuses = nil
@@ -109,6 +112,17 @@ func refuse(pod *corev1.Pod, reason, message string, now metav1.Time) bool {
 	}
 	setCondition(&pod.Status.Conditions, condition)
 	return true
+}
+
+// lose ends a Pod whose host Pod is gone without having said how it ended: as a disruption, which Jobs may be told not to count.
+func lose(pod *corev1.Pod, now metav1.Time) {
+	const reason, message = "HostPodGone", "the Pod was removed on the host before it ended"
+	pod.Status.Phase, pod.Status.Reason, pod.Status.Message = corev1.PodFailed, reason, message
+	if findCondition(pod.Status.Conditions, corev1.DisruptionTarget) == nil {
+		setCondition(&pod.Status.Conditions, corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: reason, Message: message, LastTransitionTime: now,
+		})
+	}
 }
 
 // wasScheduled says whether a Pod's status shows that it once had a place on the host.

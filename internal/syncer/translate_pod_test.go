@@ -4,6 +4,7 @@
 package syncer
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -130,6 +131,73 @@ func TestHostPodEnvironment(t *testing.T) {
 	}
 }
 
+func TestHostPodShowsItsVirtualLabels(t *testing.T) {
+	item := func(path string) []corev1.DownwardAPIVolumeFile {
+		return []corev1.DownwardAPIVolumeFile{{Path: "file", FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	}
+	virtual := simplePod("shop", "web")
+	virtual.Labels = map[string]string{"b": "2", "a": "say \"1\""}
+	virtual.Annotations = map[string]string{"note": "two\nlines"}
+	virtual.Spec.Volumes = []corev1.Volume{
+		{Name: "labels", VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: item("metadata.labels")}}},
+		{Name: "annotations", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{DownwardAPI: &corev1.DownwardAPIProjection{Items: item("metadata.annotations")}},
+		}}}},
+	}
+	host := testTranslator.hostPod(virtual)
+	// The value is what the kubelet itself would write for these labels, keys in order.
+	for _, c := range []struct {
+		item             corev1.DownwardAPIVolumeFile
+		annotation, want string
+	}{
+		{host.Spec.Volumes[0].DownwardAPI.Items[0], platformv1alpha1.AnnotationVirtualLabels, "a=\"say \\\"1\\\"\"\nb=\"2\""},
+		{host.Spec.Volumes[1].Projected.Sources[0].DownwardAPI.Items[0], platformv1alpha1.AnnotationVirtualAnnotations, "note=\"two\\nlines\""},
+	} {
+		if path := "metadata.annotations['" + c.annotation + "']"; c.item.FieldRef.FieldPath != path {
+			t.Errorf("the volume shows %s, want %s", c.item.FieldRef.FieldPath, path)
+		}
+		if got := host.Annotations[c.annotation]; got != c.want {
+			t.Errorf("%s is %q, want %q", c.annotation, got, c.want)
+		}
+	}
+	virtual.Labels["b"] = "3"
+	testTranslator.mergePod(host, virtual)
+	if got, want := host.Annotations[platformv1alpha1.AnnotationVirtualLabels], "a=\"say \\\"1\\\"\"\nb=\"3\""; got != want {
+		t.Errorf("after a change it is %q, want %q", got, want)
+	}
+}
+
+func TestHostPodHostname(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		spec           corev1.PodSpec
+		override, fqdn any
+	}{
+		{"of a StatefulSet", corev1.PodSpec{Hostname: "redis-0", Subdomain: "redis"}, nil, nil},
+		{"in full", corev1.PodSpec{Hostname: "redis-0", Subdomain: "redis", SetHostnameAsFQDN: ptr.To(true)}, "redis-0.redis.shop.svc.cluster.local", nil},
+		{"in full, from the Pod's name", corev1.PodSpec{Subdomain: "redis", SetHostnameAsFQDN: ptr.To(true)}, "web.redis.shop.svc.cluster.local", nil},
+		{"in full without a subdomain", corev1.PodSpec{SetHostnameAsFQDN: ptr.To(true)}, nil, true},
+		{"too long", corev1.PodSpec{Hostname: strings.Repeat("x", 60), Subdomain: "redis", SetHostnameAsFQDN: ptr.To(true)}, nil, true},
+	} {
+		virtual := simplePod("shop", "web")
+		rewriteHostname(virtual, &c.spec)
+		if got := value(c.spec.HostnameOverride); got != c.override {
+			t.Errorf("%s: the hostname is %v, want %v", c.name, got, c.override)
+		}
+		if got := value(c.spec.SetHostnameAsFQDN); got != c.fqdn {
+			t.Errorf("%s: setHostnameAsFQDN is %v, want %v", c.name, got, c.fqdn)
+		}
+	}
+}
+
+// value is what a pointer points at, nil for nil.
+func value[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
+
 func TestRewriteDNS(t *testing.T) {
 	searches := []string{"shop.svc.cluster.local", "svc.cluster.local", "cluster.local"}
 	ndots := func(n string) []corev1.PodDNSConfigOption {
@@ -183,23 +251,6 @@ func TestAffinityStaysInTheVirtualCluster(t *testing.T) {
 	}
 	if diff := cmp.Diff(wanted, terms); diff != "" {
 		t.Errorf("terms (-want +got):\n%s", diff)
-	}
-}
-
-func TestMirrorPodIsAccepted(t *testing.T) {
-	host := simplePod("east--shop", "db-0")
-	host.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "db"}}
-	host.Spec.ServiceAccountName = "db"
-	host.Spec.Volumes = []corev1.Volume{apiAccess(), {Name: "data"}}
-	host.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "kube-api-access-x"}, {Name: "data"}}
-
-	virtual := mirrorPod("shop", host)
-
-	if virtual.Namespace != "shop" || len(virtual.OwnerReferences) > 0 || virtual.Spec.ServiceAccountName != "default" {
-		t.Errorf("the mirror is %+v", virtual)
-	}
-	if len(virtual.Spec.Volumes) != 1 || len(virtual.Spec.Containers[0].VolumeMounts) != 1 {
-		t.Errorf("volumes %v, mounts %v; want only data", virtual.Spec.Volumes, virtual.Spec.Containers[0].VolumeMounts)
 	}
 }
 

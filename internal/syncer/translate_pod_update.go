@@ -39,20 +39,34 @@ func mergeImages(host, virtual []corev1.Container) {
 	}
 }
 
-// mergeResources writes the virtual containers' resources into the host Pod's; true when one
+// mergeResources writes the resources of the virtual Pod, its containers and its sidecars into the host Pod; true when one
 // differs. What only the host has (a LimitRange's defaults) stays.
 func mergeResources(host, virtual *corev1.Pod) bool {
 	changed := false
+	merge := func(to, from *corev1.ResourceRequirements) {
+		changed = mergeQuantities(&to.Requests, from.Requests) || changed
+		changed = mergeQuantities(&to.Limits, from.Limits) || changed
+	}
 	for i := range virtual.Spec.Containers {
-		from := &virtual.Spec.Containers[i]
-		to := containerNamed(host.Spec.Containers, from.Name)
-		if to == nil {
-			continue
+		if to := containerNamed(host.Spec.Containers, virtual.Spec.Containers[i].Name); to != nil {
+			merge(&to.Resources, &virtual.Spec.Containers[i].Resources)
 		}
-		changed = mergeQuantities(&to.Resources.Requests, from.Resources.Requests) || changed
-		changed = mergeQuantities(&to.Resources.Limits, from.Resources.Limits) || changed
+	}
+	for i := range virtual.Spec.InitContainers {
+		from := &virtual.Spec.InitContainers[i]
+		if to := containerNamed(host.Spec.InitContainers, from.Name); to != nil && isSidecar(from) {
+			merge(&to.Resources, &from.Resources)
+		}
+	}
+	if host.Spec.Resources != nil && virtual.Spec.Resources != nil {
+		merge(host.Spec.Resources, virtual.Spec.Resources)
 	}
 	return changed
+}
+
+// isSidecar says whether an init container runs as long as the Pod, and so may be resized.
+func isSidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 // mergeQuantities looks only at what a living Pod may change, CPU and memory.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // controllerAnnotations begin the annotations that volume controllers write on a
@@ -52,6 +53,26 @@ func (t translator) mergeClaim(host, virtual *corev1.PersistentVolumeClaim) {
 	if virtual.Spec.VolumeAttributesClassName != nil {
 		host.Spec.VolumeAttributesClassName = virtual.Spec.VolumeAttributesClassName
 	}
+}
+
+// hadData says whether a claim was once bound to a volume, which may be gone by now.
+func hadData(claim *corev1.PersistentVolumeClaim) bool {
+	return bound(claim) || claim.Status.Phase == corev1.ClaimLost
+}
+
+// withHostChoices writes into a virtual claim the class that is the host's default and the volume that the host found; true
+// when one is news. Each may be written once.
+func withHostChoices(virtual, host *corev1.PersistentVolumeClaim) bool {
+	changed := false
+	if virtual.Spec.StorageClassName == nil && host.Spec.StorageClassName != nil {
+		virtual.Spec.StorageClassName = ptr.To(*host.Spec.StorageClassName)
+		changed = true
+	}
+	if virtual.Spec.VolumeName == "" && host.Spec.VolumeName != "" {
+		virtual.Spec.VolumeName = host.Spec.VolumeName
+		changed = true
+	}
+	return changed
 }
 
 // mirrorClaim is a chart's claim in the virtual cluster.

@@ -5,6 +5,7 @@ package syncer
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
@@ -35,6 +36,15 @@ func podReferences(pod *corev1.Pod) references {
 	}
 	for i := range pod.Spec.EphemeralContainers {
 		refs.addEnv(pod.Spec.EphemeralContainers[i].EnvFrom, pod.Spec.EphemeralContainers[i].Env)
+	}
+	return refs
+}
+
+// ingressReferences are the Secrets with the certificates that an Ingress serves.
+func ingressReferences(ingress *networkingv1.Ingress) references {
+	refs := newReferences()
+	for _, tls := range ingress.Spec.TLS {
+		refs.addSecret(tls.SecretName)
 	}
 	return refs
 }

@@ -273,6 +273,10 @@ func want(ok bool, format string, args ...any) error {
 	return fmt.Errorf(format, args...)
 }
 
+func wantEqual[T comparable](got, wanted T) error {
+	return want(got == wanted, "got %v, want %v", got, wanted)
+}
+
 // open has a virtual namespace's host namespace made, with a Service that asks for it.
 func (w *world) open(t testing.TB, ns string) {
 	t.Helper()

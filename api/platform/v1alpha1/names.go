@@ -30,6 +30,12 @@ const (
 	// host Pod, what the downward API must answer inside the virtual cluster.
 	AnnotationVirtualNamespace      = "platform.skerry.dev/virtual-namespace"
 	AnnotationVirtualServiceAccount = "platform.skerry.dev/virtual-service-account"
+	// AnnotationVirtualLabels and AnnotationVirtualAnnotations keep, on a host Pod that mounts
+	// all its labels or all its annotations, those that it has inside, as the kubelet writes them.
+	AnnotationVirtualLabels      = "platform.skerry.dev/virtual-labels"
+	AnnotationVirtualAnnotations = "platform.skerry.dev/virtual-annotations"
+	// AnnotationHostUID, on a virtual object made from a host one, is the UID of that.
+	AnnotationHostUID = "platform.skerry.dev/host-uid"
 	// AnnotationVirtualScope, on a host Release, is "Cluster" when it was made
 	// from a cluster-scoped helm.crossplane.io Release, else absent.
 	AnnotationVirtualScope = "platform.skerry.dev/virtual-scope"

@@ -26,13 +26,22 @@ import (
 	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/loadbalance"
+	_ "github.com/coredns/coredns/plugin/rewrite"
 )
 
 // corefile is kubeadm's, without what the pool member's own probes do, and with
-// addresses of its own. Names of the virtual cluster end here; all others are the host's.
+// addresses of its own. Names of the virtual cluster end here; all others are the host's. A Pod learns its
+// own full name from its node (hostname -f), and a chart's Pods learn theirs on the host: both with the host namespace,
+// NAME.SERVICE.VIRTUALCLUSTER--NAMESPACE.svc.cluster.local. It means the same Pod here.
 var corefile = template.Must(template.New("Corefile").Parse(`.:0 {
 	bind {{.BindAddress}}
 	errors
+{{- if .VirtualCluster}}
+	rewrite stop {
+		name regex ^(.+)\.{{.VirtualCluster}}--([^.]+)\.svc\.cluster\.local\.$ {1}.{2}.svc.cluster.local
+		answer auto
+	}
+{{- end}}
 	kubernetes cluster.local in-addr.arpa ip6.arpa {
 		kubeconfig {{.Kubeconfig}}
 		pods insecure
@@ -52,6 +61,9 @@ var corefile = template.Must(template.New("Corefile").Parse(`.:0 {
 
 // Config of one virtual cluster's DNS.
 type Config struct {
+	// VirtualCluster is the name, to understand names with its host namespaces; those whose name had to
+	// be shortened (v1alpha1.HostNamespace) are not. Empty: none are.
+	VirtualCluster string
 	// Kubeconfig is the path of a kubeconfig that may list and watch Services,
 	// EndpointSlices and namespaces.
 	Kubeconfig string
