@@ -25,7 +25,7 @@ import (
 const usesVolume = "uses.volume"
 
 // volumes shows the PersistentVolume of each bound claim. Nobody reads the host's: what a claim
-// says of its volume is enough, and a right to read them would be one to read every tenant's (docs/adr/0010-volumes-from-claims.md).
+// says of its volume is enough, and a right to read them would be one to read every tenant's (docs/adr/0012-volumes-from-claims.md).
 type volumes struct{ *tenant }
 
 func setupVolumes(ctx context.Context, mgr manager.Manager, t *tenant, _ served) error {
