@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,6 +36,16 @@ func BenchmarkStart(b *testing.B) {
 		b.Cleanup(func() { stopTenant(b, cp) })
 	}
 	b.StopTimer()
+	if p := os.Getenv("PROF"); p != "" {
+		time.Sleep(8 * time.Second)
+		runtime.GC()
+		f, _ := os.Create(p)
+		pprof.Lookup("heap").WriteTo(f, 0)
+		f.Close()
+		f, _ = os.Create(p + ".goroutines")
+		pprof.Lookup("goroutine").WriteTo(f, 1)
+		f.Close()
+	}
 	heapAfter, residentAfter, goroutinesAfter := settledMemory(b)
 	b.ReportMetric(float64(heapAfter-heap)/float64(n)/(1<<20), "heapMB/tenant")
 	b.ReportMetric(float64(residentAfter-resident)/float64(n)/(1<<20), "residentMB/tenant")

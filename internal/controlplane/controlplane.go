@@ -23,6 +23,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/skerry-platform/skerry/charts"
+	"github.com/skerry-platform/skerry/internal/controlplane/template"
 )
 
 // TenantGroups are the API groups of the CRDs that every virtual cluster serves.
@@ -68,6 +69,9 @@ type Config struct {
 	// CRDs that are served beside the built-in APIs, YAML, one a document. nil: those
 	// of every virtual cluster, see TenantGroups.
 	CRDs [][]byte
+	// Template that a new tenant's store is filled from, which saves most of its first
+	// start; for tenants with the CRDs of every virtual cluster only. nil: none.
+	Template *template.Template
 	// Controllers that run. The zero value is all.
 	Controllers Controllers
 	// Hooks connect to the host. nil: a plain cluster without nodes.
@@ -78,6 +82,7 @@ type Config struct {
 type ControlPlane struct {
 	cfg    Config
 	files  files
+	origin template.Origin
 	port   int
 	server *apiServer
 	// stopServer and stopControllers begin to end each half.
@@ -107,6 +112,9 @@ func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 
 // start leaves the API server serving, not ready yet.
 func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
+	if cfg.CRDs != nil && cfg.Template != nil {
+		return nil, errors.New("a template has CRDs of its own: leave CRDs or Template out")
+	}
 	if cfg.CRDs == nil {
 		crds, err := charts.CRDs(TenantGroups()...)
 		if err != nil {
@@ -116,6 +124,10 @@ func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 	}
 	cp := &ControlPlane{cfg: cfg, files: files{dir: cfg.Dir}, done: make(chan struct{})}
 	if err := cp.files.write(cfg.Secret); err != nil {
+		return nil, err
+	}
+	var err error
+	if cp.origin, err = cp.fill(ctx); err != nil {
 		return nil, err
 	}
 	name, err := cache.NewInformerName("virtual-cluster-" + cfg.Name)
@@ -148,7 +160,7 @@ func (cp *ControlPlane) construct(ctx context.Context, listener net.Listener, na
 	if err != nil {
 		return err
 	}
-	if cp.server, err = newServer(opts, cp.cfg.Hooks); err != nil {
+	if cp.server, err = newServer(opts, cp.cfg.Hooks, cp.origin); err != nil {
 		return err
 	}
 	if cp.controllers, err = newControllers(cp.RESTConfig(), cp.server.informers, cp.files); err != nil {

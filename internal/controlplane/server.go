@@ -20,6 +20,10 @@ import (
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	kubecontrolplane "k8s.io/kubernetes/pkg/controlplane"
 	kubeapiserver "k8s.io/kubernetes/pkg/controlplane/apiserver"
+	rbacrest "k8s.io/kubernetes/pkg/registry/rbac/rest"
+	schedulingrest "k8s.io/kubernetes/pkg/registry/scheduling/rest"
+
+	"github.com/skerry-platform/skerry/internal/controlplane/template"
 )
 
 // apiServer is one API server, ready to run.
@@ -35,7 +39,7 @@ type apiServer struct {
 // newServer composes one API server from the exported pieces of kube-apiserver, in
 // the order of its own app.NewConfig and app.Run, with shared OpenAPI definitions and
 // our handler in front of the subresources of pods.
-func newServer(opts options.CompletedOptions, hooks Hooks) (*apiServer, error) {
+func newServer(opts options.CompletedOptions, hooks Hooks, origin template.Origin) (*apiServer, error) {
 	config, err := newConfig(opts)
 	if err != nil {
 		return nil, err
@@ -46,6 +50,9 @@ func newServer(opts options.CompletedOptions, hooks Hooks) (*apiServer, error) {
 		config.Aggregator.GenericConfig.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 			return build(&podProxy{next: api, hooks: hooks, authorizer: generic.Authorization.Authorizer}, c)
 		}
+	}
+	if origin != template.Foreign {
+		generic.DisabledPostStartHooks.Insert(rbacrest.PostStartHookName, schedulingrest.PostStartHookName)
 	}
 	shared := sharedDocuments.exist()
 	generic.SkipOpenAPIInstallation = shared
