@@ -65,12 +65,7 @@ func CaptureTemplate(ctx context.Context, dir string) (_ *template.Template, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, cp.Stop(context.WithoutCancel(ctx))) }()
-	client, err := cp.etcdClient()
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	stored, err := storedAtRest(ctx, client)
+	stored, err := storedAtRest(ctx, cp.store.Client)
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,6 @@ import (
 const (
 	readyTimeout  = 2 * time.Minute
 	readyInterval = 15 * time.Millisecond
-	// storeTimeout of reading or writing the tenant's store before the API server does.
-	storeTimeout = 30 * time.Second
 )
 
 // becomeReady waits for /readyz, installs what every virtual cluster has, and starts
