@@ -45,7 +45,7 @@ func BenchmarkStart(b *testing.B) {
 		return cfg
 	}
 	startTenant(b, config("bench-first")) // pays for what all share
-	heap, resident, goroutines := settledMemory(b)
+	before := settledMemory(b)
 	n := 0
 	var busy time.Duration
 	begun := processorTime(b)
@@ -54,24 +54,26 @@ func BenchmarkStart(b *testing.B) {
 		cfg := config(fmt.Sprintf("bench-%d", n))
 		n++
 		time.Sleep(startsApart)
-		before := processorTime(b)
+		idle := processorTime(b)
 		b.StartTimer()
 		cp, err := controlplane.Start(context.Background(), cfg)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
-		busy += processorTime(b) - before
+		busy += processorTime(b) - idle
 		b.Cleanup(func() { stopTenant(b, cp) })
 		b.StartTimer()
 	}
 	b.StopTimer()
 	time.Sleep(startsApart)
 	b.ReportMetric(float64((processorTime(b)-begun).Milliseconds())/float64(n), "cpu-ms/tenant")
-	heapAfter, residentAfter, goroutinesAfter := settledMemory(b)
-	b.ReportMetric(float64(heapAfter-heap)/float64(n)/(1<<20), "heapMB/tenant")
-	b.ReportMetric(float64(residentAfter-resident)/float64(n)/(1<<20), "residentMB/tenant")
-	b.ReportMetric(float64(goroutinesAfter-goroutines)/float64(n), "goroutines/tenant")
+	after := settledMemory(b)
+	each := func(before, after uint64) float64 { return (float64(after) - float64(before)) / float64(n) }
+	b.ReportMetric(each(before.HeapAlloc, after.HeapAlloc)/(1<<20), "heapMB/tenant")
+	b.ReportMetric(each(before.StackInuse, after.StackInuse)/(1<<20), "stackMB/tenant")
+	b.ReportMetric(each(before.resident, after.resident)/(1<<20), "residentMB/tenant")
+	b.ReportMetric(each(before.goroutines, after.goroutines), "goroutines/tenant")
 	b.ReportMetric(float64(busy.Milliseconds())/float64(n), "cpu-ms/start")
 }
 
@@ -136,22 +138,29 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
+// memory of this process: live heap, stacks, what is resident of both and of garbage.
+type memory struct {
+	runtime.MemStats
+	resident, goroutines uint64
+}
+
 // settledMemory waits until what starts later (controllers' monitors, OpenAPI) has
 // started, then measures after a collection.
-func settledMemory(b *testing.B) (heap, resident int64, goroutines int) {
+func settledMemory(b *testing.B) memory {
 	b.Helper()
 	time.Sleep(10 * time.Second)
 	runtime.GC()
 	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	m := memory{goroutines: uint64(runtime.NumGoroutine())}
+	runtime.ReadMemStats(&m.MemStats)
 	statm, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		b.Fatal(err)
 	}
-	pages, err := strconv.ParseInt(strings.Fields(string(statm))[1], 10, 64)
+	pages, err := strconv.ParseUint(strings.Fields(string(statm))[1], 10, 64)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return int64(m.HeapInuse), pages * int64(os.Getpagesize()), runtime.NumGoroutine()
+	m.resident = pages * uint64(os.Getpagesize())
+	return m
 }

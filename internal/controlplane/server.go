@@ -64,6 +64,13 @@ func newServer(opts options.CompletedOptions, hooks Hooks, origin template.Origi
 	if !ok {
 		return nil, fmt.Errorf("creating the API server: the built-in APIs are a %T", server.GenericAPIServer.NextDelegate())
 	}
+	for _, service := range builtIn.Handler.GoRestfulContainer.RegisteredWebServices() {
+		routes := service.Routes()
+		sharedExpressions.share(routes)
+		if shared {
+			undocument(routes)
+		}
+	}
 	if shared {
 		if err := sharedDocuments.install(builtIn); err != nil {
 			return nil, err
@@ -104,5 +111,6 @@ func newConfig(opts options.CompletedOptions, store *etcdkubernetes.Client) (*ap
 		return nil, fmt.Errorf("configuring API aggregation: %w", err)
 	}
 	config := &app.Config{Options: opts, KubeAPIs: apis, ApiExtensions: extensions, Aggregator: aggregator}
-	return config, useOneConnection(config, opts.Etcd, store)
+	useOneConnection(config, store)
+	return config, nil
 }

@@ -73,6 +73,7 @@ func TestBornFromTemplateEqualsBornWithout(t *testing.T) {
 // there, is completed by the next one.
 func TestHalfBornHeals(t *testing.T) {
 	cfg := templatedConfig(t, "half-born")
+	cfg.KubernetesServiceIP = nil // as above
 	admin, err := clientv3.New(clientv3.Config{Endpoints: cfg.EtcdEndpoints})
 	if err != nil {
 		t.Fatal(err)

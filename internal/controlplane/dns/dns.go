@@ -29,7 +29,9 @@ import (
 )
 
 // corefile is kubeadm's, without what the pool member's own probes do, and with
-// addresses of its own. Names of the virtual cluster end here; all others are the host's.
+// addresses of its own. Names of the virtual cluster end here; all others are the host's. It does not
+// wait for the API server at its start, which takes 100 ms or more: until it has read all
+// Services, the names that it does not know yet are a failure to be tried again (SERVFAIL).
 var corefile = template.Must(template.New("Corefile").Parse(`.:0 {
 	bind {{.BindAddress}}
 	errors
@@ -38,6 +40,7 @@ var corefile = template.Must(template.New("Corefile").Parse(`.:0 {
 		pods insecure
 		fallthrough in-addr.arpa ip6.arpa
 		ttl 30
+		startup_timeout 1ms
 	}
 	forward . {{.Forward}} {
 		max_concurrent 1000
