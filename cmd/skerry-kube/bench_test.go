@@ -81,10 +81,11 @@ func awaitReady(b *testing.B, w watch.Interface) {
 	b.Fatal("the watch ended before the control plane was ready")
 }
 
-// residentWhenSettled is the anonymous memory of this process, in bytes, after 20 s of rest.
+// residentWhenSettled is the anonymous memory of this process, in bytes, when it
+// has come to rest and has given back what it does not need.
 func residentWhenSettled(b *testing.B) int64 {
 	b.Helper()
-	time.Sleep(20 * time.Second)
+	time.Sleep(30 * time.Second)
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		b.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -150,7 +151,7 @@ func settledMemory(b *testing.B) memory {
 	b.Helper()
 	time.Sleep(10 * time.Second)
 	runtime.GC()
-	runtime.GC()
+	debug.FreeOSMemory() // as a pool member does when it comes to rest
 	m := memory{goroutines: uint64(runtime.NumGoroutine())}
 	runtime.ReadMemStats(&m.MemStats)
 	statm, err := os.ReadFile("/proc/self/statm")
