@@ -22,6 +22,18 @@ type pathExpressions struct {
 // sharedExpressions is process-wide because the paths are compiled into the binary.
 var sharedExpressions = pathExpressions{bySource: map[string]*regexp.Regexp{}}
 
+// slim frees what the routes of a control plane need not have for themselves. documented says
+// that their OpenAPI documents exist already.
+func slim(container *restful.Container, documented bool) {
+	for _, service := range container.RegisteredWebServices() {
+		routes := service.Routes()
+		sharedExpressions.share(routes)
+		if documented {
+			undocument(routes)
+		}
+	}
+}
+
 // share makes the routes use one regular expression for each path. go-restful compiles one
 // for each route and offers no way in, so this goes through reflection; where a future
 // version names things differently it does nothing.

@@ -64,13 +64,7 @@ func newServer(opts options.CompletedOptions, hooks Hooks, origin template.Origi
 	if !ok {
 		return nil, fmt.Errorf("creating the API server: the built-in APIs are a %T", server.GenericAPIServer.NextDelegate())
 	}
-	for _, service := range builtIn.Handler.GoRestfulContainer.RegisteredWebServices() {
-		routes := service.Routes()
-		sharedExpressions.share(routes)
-		if shared {
-			undocument(routes)
-		}
-	}
+	slim(builtIn.Handler.GoRestfulContainer, shared)
 	if shared {
 		if err := sharedDocuments.install(builtIn); err != nil {
 			return nil, err
