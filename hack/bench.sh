@@ -9,7 +9,8 @@ STEPS=2
 . hack/steps.sh
 
 step "Parts alone: control plane, syncer, Releases, rendering" "about 5 min"
-go test -run '^$' -bench . -benchtime 1x -timeout 20m ./internal/controlplane
+go test -run '^$' -bench . -benchtime 5x -timeout 20m ./internal/controlplane
+go test -run '^$' -bench . -benchtime 6x -timeout 20m ./cmd/skerry-kube
 go test -run '^$' -bench . -benchtime 200x -timeout 20m ./internal/syncer
 go test -run '^$' -bench Releases -benchtime "${SKERRY_BENCH_RELEASES:-300}x" -timeout 20m ./internal/helm
 go test -run '^$' -bench . ./internal/oam/...

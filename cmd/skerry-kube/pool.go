@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,7 +29,9 @@ import (
 
 	oamv1beta1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/controlplane"
 	"github.com/skerry-platform/skerry/internal/controlplane/pool"
+	"github.com/skerry-platform/skerry/internal/controlplane/template"
 	"github.com/skerry-platform/skerry/internal/oam/fence"
 )
 
@@ -90,12 +94,42 @@ func runPool(ctx context.Context, o poolOptions) error {
 		Tenants: &tenantFactory{
 			etcdEndpoints: o.etcdEndpoints, serviceCIDR: o.serviceCIDR, address: o.podIP, shared: mgr.GetCache(),
 			definitions: definitions,
+			template:    captureTemplate(ctx, filepath.Join(o.dir, templateFolder)),
 		},
 	})
 	if err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+// templateFolder in the pool's cannot be a tenant's, which is a name of Kubernetes.
+const templateFolder = ".template"
+
+// captureTemplate begins at once and gives what waits for it. A member without the template
+// serves as well, its tenants only start slower.
+func captureTemplate(ctx context.Context, dir string) func(context.Context) (*template.Template, error) {
+	done := make(chan struct{})
+	var captured *template.Template
+	go func() {
+		defer close(done)
+		began := time.Now()
+		made, err := controlplane.CaptureTemplate(ctx, dir)
+		if err != nil {
+			ctrl.Log.Error(err, "new virtual clusters will start without a template")
+			return
+		}
+		captured = made
+		ctrl.Log.Info("captured the template of new virtual clusters", "objects", made.Len(), "after", time.Since(began).Round(time.Millisecond).String())
+	}()
+	return func(ctx context.Context) (*template.Template, error) {
+		select {
+		case <-done:
+			return captured, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // newPoolManager reads the host as the member itself: VirtualClusters, and what every

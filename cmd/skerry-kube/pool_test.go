@@ -36,7 +36,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 func TestPoolMemberServesAVirtualCluster(t *testing.T) {
 	host := testenv.Start(t)
 	address := outwardAddress(t)
-	vc, secret := prepare(t, host)
+	vc, secret := prepare(t, host, "shop")
 	stop := startPool(t, host, address)
 
 	created := time.Now()
@@ -71,13 +71,12 @@ func TestPoolMemberServesAVirtualCluster(t *testing.T) {
 }
 
 // prepare does the operator's part for a virtual cluster, without Prepared.
-func prepare(t *testing.T, host *testenv.Env) (*platformv1alpha1.VirtualCluster, map[string][]byte) {
+func prepare(t testing.TB, host *testenv.Env, name string) (*platformv1alpha1.VirtualCluster, map[string][]byte) {
 	t.Helper()
 	secret, err := pki.ControlPlane(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const name = "shop"
 	vc := &platformv1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: vc.Name, Name: name} }
 	api := &corev1.Service{ObjectMeta: meta(name), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "https", Port: 443}}}}
@@ -118,7 +117,7 @@ func prepare(t *testing.T, host *testenv.Env) (*platformv1alpha1.VirtualCluster,
 	return vc, secret
 }
 
-func setPrepared(t *testing.T, host *testenv.Env, vc *platformv1alpha1.VirtualCluster, s metav1.ConditionStatus) {
+func setPrepared(t testing.TB, host *testenv.Env, vc *platformv1alpha1.VirtualCluster, s metav1.ConditionStatus) {
 	t.Helper()
 	testenv.Eventually(t, func(ctx context.Context) error {
 		if err := host.Client.Get(ctx, client.ObjectKeyFromObject(vc), vc); err != nil {
@@ -129,13 +128,18 @@ func setPrepared(t *testing.T, host *testenv.Env, vc *platformv1alpha1.VirtualCl
 	})
 }
 
-func startPool(t *testing.T, host *testenv.Env, address string) (stop func()) {
+func startPool(t testing.TB, host *testenv.Env, address string) (stop func()) {
 	t.Helper()
 	store, err := etcd.Start(t.Context(), etcd.Config{Name: "test", DataDir: t.TempDir(), ListenClient: "http://127.0.0.1:0", UnsafeNoFsync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Stop)
+	return startPoolOn(t, host, address, store.Endpoint())
+}
+
+func startPoolOn(t testing.TB, host *testenv.Env, address, etcdEndpoint string) (stop func()) {
+	t.Helper()
 	t.Setenv(clientcmd.RecommendedConfigPathEnvVar, host.Kubeconfig)
 	namespace := host.Namespace(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -143,7 +147,7 @@ func startPool(t *testing.T, host *testenv.Env, address string) (stop func()) {
 	go func() {
 		ended <- runPool(ctx, poolOptions{
 			namespace: namespace, podName: "skerry-pool-0", podIP: address, dir: t.TempDir(),
-			etcdEndpoints: []string{store.Endpoint()}, metricsAddress: "0", healthAddress: "0",
+			etcdEndpoints: []string{etcdEndpoint}, metricsAddress: "0", healthAddress: "0",
 		})
 	}()
 	return func() {
@@ -155,7 +159,7 @@ func startPool(t *testing.T, host *testenv.Env, address string) (stop func()) {
 }
 
 // outwardAddress of this machine: the API refuses loopback addresses as endpoints.
-func outwardAddress(t *testing.T) string {
+func outwardAddress(t testing.TB) string {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 	"github.com/skerry-platform/skerry/internal/controlplane"
 	"github.com/skerry-platform/skerry/internal/controlplane/dns"
 	"github.com/skerry-platform/skerry/internal/controlplane/pool"
+	"github.com/skerry-platform/skerry/internal/controlplane/template"
 	"github.com/skerry-platform/skerry/internal/oam"
-	"github.com/skerry-platform/skerry/internal/quota"
-
 	"github.com/skerry-platform/skerry/internal/oam/fence"
 	"github.com/skerry-platform/skerry/internal/oam/render"
+	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/syncer"
 )
 
@@ -37,6 +37,8 @@ type tenantFactory struct {
 	shared               syncer.SharedSource
 	// definitions evaluates the CUE of every tenant, each within its limits.
 	definitions *fence.Fence
+	// template of new tenants; it waits until there is one.
+	template func(context.Context) (*template.Template, error)
 }
 
 // hooks are the syncer, as the control plane sees it.
@@ -59,8 +61,12 @@ func (f *tenantFactory) Start(ctx context.Context, spec pool.Spec) (pool.Tenant,
 	if err != nil {
 		return nil, err
 	}
+	filled, err := f.template(ctx)
+	if err != nil {
+		return nil, err
+	}
 	cp, err := controlplane.Start(ctx, controlplane.Config{
-		Name: spec.Name, Dir: spec.Dir, Secret: spec.Secret,
+		Name: spec.Name, Dir: spec.Dir, Secret: spec.Secret, Template: filled,
 		EtcdEndpoints: f.etcdEndpoints, EtcdPrefix: spec.EtcdPrefix,
 		ServiceCIDR: f.serviceCIDR, KubernetesServiceIP: net.ParseIP(spec.ServiceIP),
 		// All addresses: a port-forward to the member arrives on loopback.

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -45,8 +44,8 @@ const (
 	fieldManager = "skerry-control-plane"
 )
 
-// bootstrap applies what every virtual cluster has beside Kubernetes' own objects,
-// and returns when the CRDs are served.
+// bootstrap applies what every virtual cluster has beside Kubernetes' own objects, and
+// a template has too. It returns when the CRDs are served.
 func (cp *ControlPlane) bootstrap(ctx context.Context) error {
 	config := cp.RESTConfig()
 	client, err := kubernetes.NewForConfig(config)
@@ -54,9 +53,6 @@ func (cp *ControlPlane) bootstrap(ctx context.Context) error {
 		return fmt.Errorf("making a client: %w", err)
 	}
 	if err := applyRoles(ctx, client.RbacV1()); err != nil {
-		return err
-	}
-	if err := applyKubernetesEndpoint(ctx, client, cp.cfg.KubernetesServiceIP); err != nil {
 		return err
 	}
 	config.ContentType = runtime.ContentTypeJSON // CRDs have no protobuf form
@@ -72,9 +68,14 @@ func (cp *ControlPlane) bootstrap(ctx context.Context) error {
 // the control plane moves to another pool member, which the member's own address does not.
 // The Service's cluster IP is the same address, so connections do not come through here;
 // but DNS and whoever looks expect an endpoint.
-func applyKubernetesEndpoint(ctx context.Context, client kubernetes.Interface, ip net.IP) error {
+func (cp *ControlPlane) applyKubernetesEndpoint(ctx context.Context) error {
+	ip := cp.cfg.KubernetesServiceIP
 	if ip == nil {
 		return nil
+	}
+	client, err := kubernetes.NewForConfig(cp.RESTConfig())
+	if err != nil {
+		return fmt.Errorf("making a client: %w", err)
 	}
 	options := metav1.ApplyOptions{FieldManager: fieldManager, Force: true}
 	ns := applycore.Namespace(metav1.NamespaceDefault) // made by the API server too, a moment later perhaps

@@ -18,11 +18,13 @@ import (
 	"strconv"
 	"sync"
 
+	etcdkubernetes "go.etcd.io/etcd/client/v3/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"github.com/skerry-platform/skerry/charts"
+	"github.com/skerry-platform/skerry/internal/controlplane/template"
 )
 
 // TenantGroups are the API groups of the CRDs that every virtual cluster serves.
@@ -68,6 +70,9 @@ type Config struct {
 	// CRDs that are served beside the built-in APIs, YAML, one a document. nil: those
 	// of every virtual cluster, see TenantGroups.
 	CRDs [][]byte
+	// Template that a new tenant's store is filled from, which saves most of its first
+	// start; for tenants with the CRDs of every virtual cluster only. nil: none.
+	Template *template.Template
 	// Controllers that run. The zero value is all.
 	Controllers Controllers
 	// Hooks connect to the host. nil: a plain cluster without nodes.
@@ -80,6 +85,8 @@ type Config struct {
 type ControlPlane struct {
 	cfg    Config
 	files  files
+	store  *etcdkubernetes.Client
+	origin template.Origin
 	port   int
 	server *apiServer
 	// stopServer and stopControllers begin to end each half.
@@ -109,6 +116,9 @@ func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 
 // start leaves the API server serving, not ready yet.
 func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
+	if cfg.CRDs != nil && cfg.Template != nil {
+		return nil, errors.New("a template has CRDs of its own: leave CRDs or Template out")
+	}
 	if cfg.CRDs == nil {
 		crds, err := charts.CRDs(TenantGroups()...)
 		if err != nil {
@@ -124,24 +134,39 @@ func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it already runs in this process: %w", err)
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.BindAddress, strconv.Itoa(cfg.Port)))
-	if err != nil {
-		name.Release()
-		return nil, fmt.Errorf("listening: %w", err)
-	}
-	cp.port = listener.Addr().(*net.TCPAddr).Port
 	cp.runControllers = sync.OnceFunc(func() { cp.controllers.run(cp.controllersCtx, &cp.running) })
 	logger := klog.FromContext(ctx).WithName("kubernetes").V(quiet)
 	serverCtx, stopServer := context.WithCancel(klog.NewContext(context.WithoutCancel(ctx), logger))
 	cp.stopServer = stopServer
-	if err := cp.construct(serverCtx, listener, name); err != nil {
+	if err := cp.prepare(ctx, serverCtx, name); err != nil {
 		stopServer()
-		listener.Close()
-		name.Release()
+		cp.release(name)
 		return nil, err
 	}
 	go cp.serve(serverCtx, name)
 	return cp, nil
+}
+
+// prepare does everything before the API server serves: it fills the store of a new tenant and
+// constructs what will live as long as serverCtx.
+func (cp *ControlPlane) prepare(ctx, serverCtx context.Context, name *cache.InformerName) error {
+	if err := cp.openStore(); err != nil {
+		return err
+	}
+	var err error
+	if cp.origin, err = cp.fill(ctx); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(cp.cfg.BindAddress, strconv.Itoa(cp.cfg.Port)))
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	cp.port = listener.Addr().(*net.TCPAddr).Port
+	if err := cp.construct(serverCtx, listener, name); err != nil {
+		listener.Close()
+		return err
+	}
+	return nil
 }
 
 // construct makes the API server and the controllers, neither running.
@@ -150,7 +175,7 @@ func (cp *ControlPlane) construct(ctx context.Context, listener net.Listener, na
 	if err != nil {
 		return err
 	}
-	if cp.server, err = newServer(opts, cp.cfg.Hooks); err != nil {
+	if cp.server, err = newServer(opts, cp.cfg.Hooks, cp.origin, cp.store); err != nil {
 		return err
 	}
 	if cp.controllers, err = newControllers(cp.RESTConfig(), cp.server.informers, cp.files); err != nil {
@@ -169,6 +194,14 @@ func (cp *ControlPlane) serve(ctx context.Context, name *cache.InformerName) {
 	}
 	cp.stopServer() // it may have ended by itself
 	cp.server.informers.Shutdown()
+	cp.release(name)
+}
+
+// release lets go of what outlives the API server.
+func (cp *ControlPlane) release(name *cache.InformerName) {
+	if cp.store != nil {
+		cp.store.Close()
+	}
 	name.Release()
 }
 

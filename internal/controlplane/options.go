@@ -55,7 +55,8 @@ func serverOptions(ctx context.Context, cfg Config, listener net.Listener, f fil
 	storage := &s.Etcd.StorageConfig
 	storage.Prefix = cfg.EtcdPrefix
 	storage.Transport.ServerList = cfg.EtcdEndpoints
-	storage.CompactionInterval = 0 // etcd compacts itself, see package etcd
+	storage.CompactionInterval = 0    // etcd compacts itself, see package etcd
+	storage.CountMetricPollPeriod = 0 // nobody reads a tenant's object counts, which cost a request for each kind and minute
 	if len(cfg.Secret[platformv1alpha1.KeyEtcdCert]) > 0 {
 		storage.Transport.TrustedCAFile = f.path(platformv1alpha1.KeyEtcdCA)
 		storage.Transport.CertFile = f.path(platformv1alpha1.KeyEtcdCert)

@@ -10,7 +10,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+	rbacrest "k8s.io/kubernetes/pkg/registry/rbac/rest"
+	schedulingrest "k8s.io/kubernetes/pkg/registry/scheduling/rest"
+
+	"github.com/skerry-platform/skerry/internal/controlplane/template"
 )
 
 const (
@@ -23,15 +29,46 @@ const (
 func (cp *ControlPlane) becomeReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	both, ctx := errgroup.WithContext(ctx)
+	side, sctx := errgroup.WithContext(ctx)
 	// What we add does not depend on what the API server itself is still adding.
-	both.Go(func() error { return insist(ctx, cp.bootstrap) })
-	both.Go(func() error { return cp.waitReady(ctx) })
-	if err := both.Wait(); err != nil {
+	side.Go(func() error { return insist(sctx, cp.applyKubernetesEndpoint) })
+	if cp.origin == template.Foreign {
+		side.Go(func() error { return insist(sctx, cp.bootstrap) })
+	}
+	side.Go(func() error { return cp.waitReady(sctx) })
+	if err := side.Wait(); err != nil {
 		return err
 	}
+	if cp.origin == template.Foreign {
+		if err := cp.markComplete(ctx); err != nil {
+			return err
+		}
+	}
 	cp.runControllers()
+	if cp.origin == template.Complete {
+		go cp.repair(cp.controllersCtx)
+	}
 	return nil
+}
+
+// repair does what every start of an API server does: it brings back the bootstrap
+// objects that somebody has deleted or cut down, see
+// https://kubernetes.io/docs/reference/access-authn-authz/rbac/#auto-reconciliation. A tenant
+// that starts again need not wait for it, because they were there once. The API
+// server's own hooks look at ctx only between two of them.
+func (cp *ControlPlane) repair(ctx context.Context) {
+	if err := insist(ctx, cp.bootstrap); err != nil {
+		return // stopping
+	}
+	for _, provider := range []genericapiserver.PostStartHookProvider{rbacrest.RESTStorageProvider{}, schedulingrest.RESTStorageProvider{}} {
+		name, hook, err := provider.PostStartHook()
+		if err == nil && ctx.Err() == nil {
+			err = hook(genericapiserver.PostStartHookContext{Context: ctx, LoopbackClientConfig: cp.server.loopback})
+		}
+		if err != nil && ctx.Err() == nil {
+			klog.FromContext(ctx).Error(err, "cannot repair bootstrap objects", "hook", name)
+		}
+	}
 }
 
 // insist calls f until it succeeds: while an API server starts it refuses requests for

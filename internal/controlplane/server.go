@@ -8,18 +8,18 @@ import (
 	"fmt"
 	"net/http"
 
-	apiextensionsapiserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
-	"k8s.io/apimachinery/pkg/runtime"
+	etcdkubernetes "go.etcd.io/etcd/client/v3/kubernetes"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/rest"
-	aggregatorscheme "k8s.io/kube-aggregator/pkg/apiserver/scheme"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
-	"k8s.io/kubernetes/pkg/api/legacyscheme"
-	kubecontrolplane "k8s.io/kubernetes/pkg/controlplane"
 	kubeapiserver "k8s.io/kubernetes/pkg/controlplane/apiserver"
+	rbacrest "k8s.io/kubernetes/pkg/registry/rbac/rest"
+	schedulingrest "k8s.io/kubernetes/pkg/registry/scheduling/rest"
+
+	"github.com/skerry-platform/skerry/internal/controlplane/template"
 )
 
 // apiServer is one API server, ready to run.
@@ -35,8 +35,8 @@ type apiServer struct {
 // newServer composes one API server from the exported pieces of kube-apiserver, in
 // the order of its own app.NewConfig and app.Run, with shared OpenAPI definitions and
 // our handler in front of the subresources of pods.
-func newServer(opts options.CompletedOptions, hooks Hooks) (*apiServer, error) {
-	config, err := newConfig(opts)
+func newServer(opts options.CompletedOptions, hooks Hooks, origin template.Origin, store *etcdkubernetes.Client) (*apiServer, error) {
+	config, err := newConfig(opts, store)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +46,9 @@ func newServer(opts options.CompletedOptions, hooks Hooks) (*apiServer, error) {
 		config.Aggregator.GenericConfig.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 			return build(&podProxy{next: api, hooks: hooks, authorizer: generic.Authorization.Authorizer}, c)
 		}
+	}
+	if origin != template.Foreign {
+		generic.DisabledPostStartHooks.Insert(rbacrest.PostStartHookName, schedulingrest.PostStartHookName)
 	}
 	shared := sharedDocuments.exist()
 	generic.SkipOpenAPIInstallation = shared
@@ -61,6 +64,7 @@ func newServer(opts options.CompletedOptions, hooks Hooks) (*apiServer, error) {
 	if !ok {
 		return nil, fmt.Errorf("creating the API server: the built-in APIs are a %T", server.GenericAPIServer.NextDelegate())
 	}
+	slim(builtIn.Handler.GoRestfulContainer, shared)
 	if shared {
 		if err := sharedDocuments.install(builtIn); err != nil {
 			return nil, err
@@ -80,15 +84,13 @@ func newServer(opts options.CompletedOptions, hooks Hooks) (*apiServer, error) {
 	}, nil
 }
 
-// newConfig is app.NewConfig with shared OpenAPI definitions.
-func newConfig(opts options.CompletedOptions) (*app.Config, error) {
-	generic, informers, storage, err := kubeapiserver.BuildGenericConfig(opts.CompletedOptions,
-		[]*runtime.Scheme{legacyscheme.Scheme, apiextensionsapiserver.Scheme, aggregatorscheme.Scheme},
-		kubecontrolplane.DefaultAPIResourceConfigSource(), sharedDefinitions.get, opts.InformerName)
+// newConfig is app.NewConfig with our generic parts and one connection to etcd.
+func newConfig(opts options.CompletedOptions, store *etcdkubernetes.Client) (*app.Config, error) {
+	parts, err := newGeneric(opts, store.Client)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the API server: %w", err)
 	}
-	apis, resolver, initializers, err := app.CreateKubeAPIServerConfig(opts, generic, informers, storage)
+	apis, resolver, initializers, err := app.CreateKubeAPIServerConfig(opts, parts.config, parts.informers, parts.storage)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the built-in APIs: %w", err)
 	}
@@ -102,5 +104,7 @@ func newConfig(opts options.CompletedOptions) (*app.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring API aggregation: %w", err)
 	}
-	return &app.Config{Options: opts, KubeAPIs: apis, ApiExtensions: extensions, Aggregator: aggregator}, nil
+	config := &app.Config{Options: opts, KubeAPIs: apis, ApiExtensions: extensions, Aggregator: aggregator}
+	useOneConnection(config, store)
+	return config, nil
 }

@@ -33,6 +33,9 @@ import (
 // addresses of its own. Names of the virtual cluster end here; all others are the host's. A Pod learns its
 // own full name from its node (hostname -f), and a chart's Pods learn theirs on the host: both with the host namespace,
 // NAME.SERVICE.VIRTUALCLUSTER--NAMESPACE.svc.cluster.local. It means the same Pod here.
+//
+// At its start it does not wait for the API server, which takes 100 ms or more: until it has read all
+// Services, the names that it does not know yet are a failure to be tried again (SERVFAIL).
 var corefile = template.Must(template.New("Corefile").Parse(`.:0 {
 	bind {{.BindAddress}}
 	errors
@@ -47,6 +50,7 @@ var corefile = template.Must(template.New("Corefile").Parse(`.:0 {
 		pods insecure
 		fallthrough in-addr.arpa ip6.arpa
 		ttl 30
+		startup_timeout 1ms
 	}
 	forward . {{.Forward}} {
 		max_concurrent 1000

@@ -26,6 +26,9 @@ const (
 	// server must not: it may only write below its own prefix, and the key that
 	// API servers agree on (compact_rev_key) is outside.
 	CompactionInterval = 5 * time.Minute
+	// MaxTxnOps lets a new tenant's store be filled in one transaction, see package
+	// template. etcd's own limit is 128.
+	MaxTxnOps = 1024
 
 	startTimeout = time.Minute
 )
@@ -112,6 +115,7 @@ func embedConfig(cfg Config) (*embed.Config, error) {
 	ec.AutoCompactionMode = embed.CompactorModePeriodic
 	ec.AutoCompactionRetention = CompactionInterval.String()
 	ec.UnsafeNoFsync = cfg.UnsafeNoFsync
+	ec.MaxTxnOps = MaxTxnOps
 	if cfg.ListenMetrics != "" {
 		metrics, err := url.Parse(cfg.ListenMetrics)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,11 +23,15 @@ const fieldManager = "skerry-pool"
 // applyEndpoints leads the Services of the home namespace (NAME and dns, without
 // selectors) to this member. The names of the ports are the Services'.
 func (r *runner) applyEndpoints(ctx context.Context, ports Ports) error {
-	return errors.Join(
-		r.applySlice(ctx, r.name, slicePort("https", ports.API, corev1.ProtocolTCP)),
-		r.applySlice(ctx, platformv1alpha1.DNSService,
-			slicePort("dns", ports.DNSUDP, corev1.ProtocolUDP), slicePort("dns-tcp", ports.DNSTCP, corev1.ProtocolTCP)),
-	)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		return r.applySlice(ctx, r.name, slicePort("https", ports.API, corev1.ProtocolTCP))
+	})
+	both.Go(func() error {
+		return r.applySlice(ctx, platformv1alpha1.DNSService,
+			slicePort("dns", ports.DNSUDP, corev1.ProtocolUDP), slicePort("dns-tcp", ports.DNSTCP, corev1.ProtocolTCP))
+	})
+	return both.Wait()
 }
 
 func slicePort(name string, port int, protocol corev1.Protocol) *applydiscovery.EndpointPortApplyConfiguration {

@@ -71,6 +71,7 @@ type pool struct {
 	clients kubernetes.Interface
 	metrics *metrics
 	log     logr.Logger
+	memory  trimmer
 
 	mu      sync.Mutex
 	runners map[string]*runner
@@ -94,6 +95,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, opts Options) error
 	p := &pool{
 		Options: opts, ctx: ctx, client: mgr.GetClient(), live: mgr.GetAPIReader(), host: mgr.GetConfig(), clients: clients,
 		metrics: newMetrics(opts.Registerer), log: mgr.GetLogger().WithName("pool"), runners: map[string]*runner{},
+		memory: newTrimmer(),
 	}
 	if err := mgr.Add(stopper{p}); err != nil {
 		return fmt.Errorf("adding the pool member to the manager: %w", err)
@@ -123,6 +125,7 @@ func (s stopper) Start(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.wg.Wait()
+	s.memory.stop()
 	return nil
 }
 

@@ -53,6 +53,7 @@ func (r *runner) serveOnce(ctx context.Context) error {
 	if err := r.reportReady(ctx); err != nil {
 		return err
 	}
+	r.memory.changed()
 	r.metrics.start.Observe(time.Since(began).Seconds())
 	log.FromContext(ctx).Info("serving", "after", time.Since(began).Round(time.Millisecond).String(), "port", tenant.Ports().API)
 	return r.follow(ctx, tenant, secrets)
@@ -117,6 +118,7 @@ func (r *runner) claim(ctx context.Context) (*platformv1alpha1.VirtualCluster, e
 func (r *runner) stop(ctx context.Context, tenant Tenant) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
+	defer r.memory.changed()
 	began := time.Now()
 	if err := tenant.Stop(bounded); err != nil {
 		log.FromContext(ctx).Error(err, "the control plane did not stop in order")
