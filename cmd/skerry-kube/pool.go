@@ -73,6 +73,7 @@ func runPool(ctx context.Context, o poolOptions) error {
 	logger := zap.New(zap.JSONEncoder())
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger.WithName("kubernetes").V(1)) // of Kubernetes' own, errors only
+	containFatal()
 	mgr, err := newPoolManager(o)
 	if err != nil {
 		return err
