@@ -87,6 +87,10 @@ func runPool(ctx context.Context, o poolOptions) error {
 			return err
 		}
 	}
+	forNew, err := captureTemplate(ctx, filepath.Join(o.dir, templateFolder))
+	if err != nil {
+		return err
+	}
 	definitions := fence.New(fence.Options{Command: evaluateCommand})
 	defer definitions.Close()
 	err = pool.SetupWithManager(ctx, mgr, pool.Options{
@@ -95,7 +99,7 @@ func runPool(ctx context.Context, o poolOptions) error {
 		Tenants: &tenantFactory{
 			etcdEndpoints: o.etcdEndpoints, serviceCIDR: o.serviceCIDR, address: o.podIP, shared: mgr.GetCache(),
 			definitions: definitions,
-			template:    captureTemplate(ctx, filepath.Join(o.dir, templateFolder)),
+			template:    forNew,
 		},
 	})
 	if err != nil {
@@ -107,9 +111,13 @@ func runPool(ctx context.Context, o poolOptions) error {
 // templateFolder in the pool's cannot be a tenant's, which is a name of Kubernetes.
 const templateFolder = ".template"
 
-// captureTemplate begins at once and gives what waits for it. A member without the template
+// captureTemplate begins at once and gives what new tenants wait for. A member without the template
 // serves as well, its tenants only start slower.
-func captureTemplate(ctx context.Context, dir string) func(context.Context) (*template.Template, error) {
+func captureTemplate(ctx context.Context, dir string) (template.Source, error) {
+	version, err := controlplane.TemplateVersion()
+	if err != nil {
+		return template.Source{}, err
+	}
 	done := make(chan struct{})
 	var captured *template.Template
 	go func() {
@@ -123,14 +131,14 @@ func captureTemplate(ctx context.Context, dir string) func(context.Context) (*te
 		captured = made
 		ctrl.Log.Info("captured the template of new virtual clusters", "objects", made.Len(), "after", time.Since(began).Round(time.Millisecond).String())
 	}()
-	return func(ctx context.Context) (*template.Template, error) {
+	return template.Source{Version: version, Get: func(ctx context.Context) (*template.Template, error) {
 		select {
 		case <-done:
 			return captured, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-	}
+	}}, nil
 }
 
 // newPoolManager reads the host as the member itself: VirtualClusters, and what every

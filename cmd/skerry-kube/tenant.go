@@ -37,8 +37,8 @@ type tenantFactory struct {
 	shared               syncer.SharedSource
 	// definitions evaluates the CUE of every tenant, each within its limits.
 	definitions *fence.Fence
-	// template of new tenants; it waits until there is one.
-	template func(context.Context) (*template.Template, error)
+	// template of new tenants, which wait until there is one.
+	template template.Source
 }
 
 // hooks are the syncer, as the control plane sees it.
@@ -61,12 +61,8 @@ func (f *tenantFactory) Start(ctx context.Context, spec pool.Spec) (pool.Tenant,
 	if err != nil {
 		return nil, err
 	}
-	filled, err := f.template(ctx)
-	if err != nil {
-		return nil, err
-	}
 	cp, err := controlplane.Start(ctx, controlplane.Config{
-		Name: spec.Name, Dir: spec.Dir, Secret: spec.Secret, Template: filled,
+		Name: spec.Name, Dir: spec.Dir, Secret: spec.Secret, Template: f.template,
 		EtcdEndpoints: f.etcdEndpoints, EtcdPrefix: spec.EtcdPrefix,
 		ServiceCIDR: f.serviceCIDR, KubernetesServiceIP: net.ParseIP(spec.ServiceIP),
 		// All addresses: a port-forward to the member arrives on loopback.

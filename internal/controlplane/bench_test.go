@@ -42,7 +42,7 @@ func BenchmarkStart(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		cfg.Template = captured
+		cfg.Template = captured.Source()
 		return cfg
 	}
 	startTenant(b, config("bench-first")) // pays for what all share

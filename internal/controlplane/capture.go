@@ -72,6 +72,15 @@ func CaptureTemplate(ctx context.Context, dir string) (_ *template.Template, err
 	return template.New(templateVersion(crds), stored)
 }
 
+// TemplateVersion is the version of the template that CaptureTemplate makes.
+func TemplateVersion() (string, error) {
+	crds, err := charts.CRDs(TenantGroups()...)
+	if err != nil {
+		return "", fmt.Errorf("reading the CRDs of a virtual cluster: %w", err)
+	}
+	return templateVersion(crds), nil
+}
+
 // templateVersion stands for what a template comes from: Kubernetes, our own roles, the CRDs.
 func templateVersion(crds [][]byte) string {
 	sum := sha256.New()

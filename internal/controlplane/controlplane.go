@@ -71,8 +71,8 @@ type Config struct {
 	// of every virtual cluster, see TenantGroups.
 	CRDs [][]byte
 	// Template that a new tenant's store is filled from, which saves most of its first
-	// start; for tenants with the CRDs of every virtual cluster only. nil: none.
-	Template *template.Template
+	// start; for tenants with the CRDs of every virtual cluster only. Without Get: none.
+	Template template.Source
 	// Controllers that run. The zero value is all.
 	Controllers Controllers
 	// Hooks connect to the host. nil: a plain cluster without nodes.
@@ -116,7 +116,7 @@ func Start(ctx context.Context, cfg Config) (*ControlPlane, error) {
 
 // start leaves the API server serving, not ready yet.
 func start(ctx context.Context, cfg Config) (*ControlPlane, error) {
-	if cfg.CRDs != nil && cfg.Template != nil {
+	if cfg.CRDs != nil && cfg.Template.Get != nil {
 		return nil, errors.New("a template has CRDs of its own: leave CRDs or Template out")
 	}
 	if cfg.CRDs == nil {

@@ -22,8 +22,6 @@ import (
 const (
 	etcdKeepAlive        = 30 * time.Second
 	etcdKeepAliveTimeout = 10 * time.Second
-	// storeTimeout of reading or writing the tenant's store before the API server does.
-	storeTimeout = 30 * time.Second
 )
 
 // openStore makes the one client that everything of the tenant uses to reach etcd, as
@@ -58,17 +56,15 @@ func (cp *ControlPlane) openStore() error {
 // fill writes the template if the tenant is new. Without a template the API server does
 // all of its start-up work itself.
 func (cp *ControlPlane) fill(ctx context.Context) (template.Origin, error) {
-	if cp.cfg.Template == nil {
+	if cp.cfg.Template.Get == nil {
 		return template.Foreign, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
 	return cp.cfg.Template.Fill(ctx, cp.store.KV, cp.cfg.EtcdPrefix)
 }
 
 // markComplete lets the next start know that this one did the API server's start-up work.
 func (cp *ControlPlane) markComplete(ctx context.Context) error {
-	if cp.cfg.Template == nil {
+	if cp.cfg.Template.Get == nil {
 		return nil
 	}
 	return cp.cfg.Template.Mark(ctx, cp.store.KV, cp.cfg.EtcdPrefix)

@@ -41,7 +41,7 @@ func templatedConfig(t testing.TB, name string) controlplane.Config {
 		t.Fatal(err)
 	}
 	cfg := tenantConfig(t, name, nil)
-	cfg.Template = captured
+	cfg.Template = captured.Source()
 	return cfg
 }
 

@@ -65,7 +65,7 @@ func newStore(t *testing.T) *clientv3.Client {
 
 func fill(t *testing.T, made *template.Template, kv clientv3.KV, prefix string, want template.Origin, reason string) {
 	t.Helper()
-	got, err := made.Fill(t.Context(), kv, prefix)
+	got, err := made.Source().Fill(t.Context(), kv, prefix)
 	if err != nil {
 		t.Fatalf("%s: %v", reason, err)
 	}
@@ -87,6 +87,32 @@ func namespace(t *testing.T, kv clientv3.KV, prefix string) *corev1.Namespace {
 	return obj
 }
 
+// A tenant that has been served before starts without waiting for a template, which a pool
+// member that was just started does not have yet.
+func TestOnlyANewTenantWaits(t *testing.T) {
+	store, made := newStore(t), newTemplate(t, "one")
+	fill(t, made, store, "/skerry/known/", template.Fresh, "an empty prefix")
+	if _, err := store.Put(t.Context(), "/skerry/older/pods/default/web", "a pod"); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	source := template.Source{Version: "one", Get: func(context.Context) (*template.Template, error) {
+		asked++
+		return nil, nil
+	}}
+	for prefix, want := range map[string]template.Origin{"/skerry/known/": template.Complete, "/skerry/older/": template.Foreign} {
+		if got, err := source.Fill(t.Context(), store, prefix); err != nil || got != want {
+			t.Errorf("%s: origin %v, %v; want %v", prefix, got, err, want)
+		}
+	}
+	if asked != 0 {
+		t.Errorf("the template was asked for %d times", asked)
+	}
+	if got, err := source.Fill(t.Context(), store, "/skerry/new/"); err != nil || got != template.Foreign || asked != 1 {
+		t.Errorf("a new tenant without a template: origin %v, %v, asked %d times", got, err, asked)
+	}
+}
+
 func TestFillsOnlyAnEmptyPrefix(t *testing.T) {
 	store, made := newStore(t), newTemplate(t, "one")
 	fill(t, made, store, "/skerry/new/", template.Fresh, "an empty prefix")
@@ -102,7 +128,7 @@ func TestFillsOnlyAnEmptyPrefix(t *testing.T) {
 	}
 	fill(t, made, store, "/skerry/older/", template.Foreign, "a prefix in use")
 	fill(t, made, store, "/skerry/old", template.Fresh, "a prefix that another one begins with")
-	if err := made.Mark(t.Context(), store, "/skerry/older/"); err != nil {
+	if err := made.Source().Mark(t.Context(), store, "/skerry/older/"); err != nil {
 		t.Fatal(err)
 	}
 	fill(t, made, store, "/skerry/older/", template.Complete, "a prefix that an API server completed")
