@@ -31,7 +31,7 @@ compile() {
 }
 
 begun=$SECONDS
-echo "Building skerry, skerry-operator, skerry-kube, pause and demo (the first time about 12 minutes on 2 cores, then seconds)"
+echo "Building skerry, skerry-operator, skerry-kube, pause and demo (the first time about 8 minutes on 2 cores, then seconds)"
 echo "  fetching the modules"
 go mod download
 compile skerry skerry-operator skerry-kube pause demo
