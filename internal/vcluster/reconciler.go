@@ -64,6 +64,7 @@ func (r *clusterReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if controllerutil.ContainsFinalizer(vc, v1alpha1.FinalizerCleanup) && vc.Status.ServiceIP == "" {
 		// The cache may not have our last write of the status yet. Without the addresses in it, a Service that
 		// was deleted meanwhile would come back at others.
+		vc = &v1alpha1.VirtualCluster{}
 		if err := r.store.direct.Get(ctx, req.NamespacedName, vc); err != nil || !vc.DeletionTimestamp.IsZero() {
 			return ctrl.Result{}, client.IgnoreNotFound(err)
 		}

@@ -17,7 +17,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/cert"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
@@ -195,6 +198,45 @@ func TestADeletedServiceKeepsItsAddress(t *testing.T) {
 			t.Errorf("Service %s came back at %s, not at %s", name, service.Spec.ClusterIP, had)
 		}
 	}
+}
+
+// The same in the moment in which the cache does not have the status yet that was just written.
+func TestADeletedServiceKeepsItsAddressBeforeTheCacheKnowsIt(t *testing.T) {
+	h := startIdle(t)
+	vc := virtualCluster("lag")
+	h.create(vc)
+	stop := h.operate(t, -1)
+	h.clusterCondition(vc, v1alpha1.ConditionPrepared, metav1.ConditionTrue, "")
+	stop()
+	had, service := vc.Status.ServiceIP, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: vc.Name, Name: vc.Name}}
+	if err := h.Client.Delete(t.Context(), service); err != nil {
+		t.Fatal(err)
+	}
+	opts := Options{Etcd: h.etcd.Admin(), EtcdTLSDir: h.etcd.Dir}
+	opts.complete()
+	r := &clusterReconciler{
+		client: lagging{h.Client}, store: store{Client: h.Client, direct: h.Client}, opts: opts, clock: clock.RealClock{}, events: events.NewFakeRecorder(10),
+	}
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(vc)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Client.Get(t.Context(), client.ObjectKeyFromObject(service), service); err != nil {
+		t.Fatal(err)
+	}
+	if service.Spec.ClusterIP != had {
+		t.Errorf("the Service came back at %s, not at %s", service.Spec.ClusterIP, had)
+	}
+}
+
+// lagging reads VirtualClusters as a cache does that has not seen their status yet.
+type lagging struct{ client.Client }
+
+func (c lagging) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	err := c.Client.Get(ctx, key, obj, opts...)
+	if vc, ok := obj.(*v1alpha1.VirtualCluster); ok {
+		vc.Status = v1alpha1.VirtualClusterStatus{}
+	}
+	return err
 }
 
 func TestRefusesANamespaceOfSomebodyElse(t *testing.T) {
