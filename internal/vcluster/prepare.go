@@ -13,8 +13,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
@@ -125,17 +127,23 @@ func (p *preparation) ensureDNSService(ctx context.Context) error {
 
 // ensureService gives a Service that was deleted its address back: Pods and kubeconfigs have it
 // from when they were made. When somebody else has taken it, there is a new one.
+//
+// The API server tells of a deletion before it gives the address free, so one that is taken is
+// asked for again for about a second.
 func (p *preparation) ensureService(ctx context.Context, service *corev1.Service, had string) error {
-	err := p.store.Get(ctx, client.ObjectKeyFromObject(service), &corev1.Service{})
-	if had != "" && apierrors.IsNotFound(err) {
-		again := service.DeepCopy()
-		again.Spec.ClusterIP = had
-		err := p.store.Create(ctx, again, fieldOwner)
-		if err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.IsInvalid(err) {
-			return wrap(err, "creating", again)
-		}
+	if had == "" {
+		return p.store.ensure(ctx, service)
 	}
-	return p.store.ensure(ctx, service)
+	released := wait.Backoff{Duration: 10 * time.Millisecond, Factor: 1.5, Steps: 10}
+	err := retry.OnError(released, func(err error) bool { return ctx.Err() == nil && apierrors.IsInvalid(err) }, func() error {
+		return p.store.ensure(ctx, service, func(u *unstructured.Unstructured) error {
+			return unstructured.SetNestedField(u.Object, had, "spec", "clusterIP")
+		})
+	})
+	if apierrors.IsInvalid(err) {
+		return p.store.ensure(ctx, service)
+	}
+	return err
 }
 
 func (p *preparation) readControlPlane(ctx context.Context) (err error) {

@@ -37,8 +37,9 @@ type store struct {
 
 // ensure brings one object to the given state with at most one request, none when the
 // cache shows it in that state, and leaves what the API server has in obj. Fields that
-// somebody else added stay; fields that we no longer want go.
-func (s store) ensure(ctx context.Context, obj client.Object) error {
+// somebody else added stay; fields that we no longer want go. What is sent is completed with fields
+// that alone are no reason to write.
+func (s store) ensure(ctx context.Context, obj client.Object, complete ...func(*unstructured.Unstructured) error) error {
 	want, err := s.desired(obj)
 	if err != nil {
 		return err
@@ -55,6 +56,11 @@ func (s store) ensure(ctx context.Context, obj client.Object) error {
 		}
 		if has(fields, withoutKind(want.Object)) {
 			return wrap(runtime.DefaultUnstructuredConverter.FromUnstructured(fields, obj), "converting", obj)
+		}
+	}
+	for _, f := range complete {
+		if err := f(want); err != nil {
+			return wrap(err, "completing", obj)
 		}
 	}
 	if err := s.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), fieldOwner, client.ForceOwnership); err != nil {
