@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	patience    = 30 * time.Second
+	patience    = time.Minute
 	serviceCIDR = "10.96.0.0/16"
 )
 

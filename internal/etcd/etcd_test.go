@@ -157,7 +157,7 @@ func TestDeleteTenantRefusesToReachFurther(t *testing.T) {
 
 func put(t *testing.T, c *clientv3.Client, key string, want error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := c.Put(ctx, key, "v")
 	if !errors.Is(rpctypes.Error(err), want) {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -81,12 +80,8 @@ func TestARepositoryThatHangs(t *testing.T) {
 	if err := w.host.Client.Update(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
 	w.edit(func(a *argov1alpha1.Application) { a.Spec.Source.RepoURL = "http://" + l.Addr().String() + "/shop.git" })
 	w.awaitCondition(argov1alpha1.ConditionComparisonError, "repository not reachable", "no answer within 2s")
-	if took := time.Since(began); took > 8*time.Second {
-		t.Errorf("the condition took %s", took)
-	}
 	w.awaitValue("a", "one")
 	w.edit(func(a *argov1alpha1.Application) { a.Spec.Source.RepoURL = w.repoURL() })
 	w.awaitSynced(first)

@@ -78,10 +78,10 @@ func restartsOf(t *testing.T, clients kubernetes.Interface, name string) int {
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 90 s: %s", what)
+			t.Fatalf("not within 2 minutes: %s", what)
 		}
 		time.Sleep(200 * time.Millisecond)
 	}

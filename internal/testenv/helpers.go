@@ -14,7 +14,7 @@ import (
 
 const (
 	// Patience is how long Eventually waits: long enough for a loaded machine.
-	Patience = 30 * time.Second
+	Patience = time.Minute
 
 	retryInterval = 20 * time.Millisecond
 )

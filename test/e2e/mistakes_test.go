@@ -57,10 +57,10 @@ func TestABadDefinitionIsNamedAndHeals(t *testing.T) {
 	}
 	apply(fmt.Sprintf(definition, "parameter.text"))
 	apply(greeting)
-	platform.Eventually(t, 30*time.Second, "the good definition renders", text("hello"))
+	platform.Eventually(t, time.Minute, "the good definition renders", text("hello"))
 
 	apply(fmt.Sprintf(definition, "parameter.txet"))
-	platform.Eventually(t, 30*time.Second, "the mistake is named", func() error {
+	platform.Eventually(t, time.Minute, "the mistake is named", func() error {
 		out, err := platform.Kubectl(t, name, "", "get", "application.core.oam.dev", "greeting", "-o", "jsonpath={.status}")
 		if err != nil {
 			return err
@@ -75,11 +75,11 @@ func TestABadDefinitionIsNamedAndHeals(t *testing.T) {
 	}
 
 	apply(fmt.Sprintf(definition, `"\(parameter.text) again"`))
-	platform.Eventually(t, 30*time.Second, "the corrected definition heals it", text("hello again"))
+	platform.Eventually(t, time.Minute, "the corrected definition heals it", text("hello again"))
 	if _, err := platform.Kubectl(t, name, "", "delete", "application.core.oam.dev/greeting", "componentdefinition/greeting", "--wait"); err != nil {
 		t.Fatal(err)
 	}
-	platform.Eventually(t, 30*time.Second, "deletion removes what it made", func() error {
+	platform.Eventually(t, time.Minute, "deletion removes what it made", func() error {
 		if out, err := platform.Kubectl(t, name, "", "get", "configmap", "greeting"); err == nil {
 			return fmt.Errorf("still there: %s", out)
 		}
@@ -121,7 +121,7 @@ func TestABadChartVersionIsNamedAndHeals(t *testing.T) {
 	}
 
 	apply("99.9.9")
-	platform.Eventually(t, 30*time.Second, "the version is named", func() error {
+	platform.Eventually(t, time.Minute, "the version is named", func() error {
 		out, err := platform.Kubectl(t, name, "", "get", "release.helm.crossplane.io", "side-redis", "-o", `jsonpath={.status.conditions[?(@.type=="Synced")]}`)
 		if err != nil {
 			return err
@@ -137,7 +137,7 @@ func TestABadChartVersionIsNamedAndHeals(t *testing.T) {
 	}
 
 	apply("18.19.4")
-	platform.Eventually(t, 30*time.Second, "the right version heals it", func() error {
+	platform.Eventually(t, time.Minute, "the right version heals it", func() error {
 		out, err := platform.Kubectl(t, name, "", "get", "release.helm.crossplane.io", "side-redis", "-o", `jsonpath={.status.conditions[?(@.type=="Synced")].status}`)
 		if err != nil || out != "True" {
 			return fmt.Errorf("Synced is %q: %v", out, err)

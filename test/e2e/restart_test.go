@@ -27,7 +27,7 @@ func TestThePlatformKeepsItsData(t *testing.T) {
 		return err
 	})
 	// The claim's own conditions follow by themselves, soon after the last part is back.
-	platform.Eventually(t, 20*time.Second, "the claim is Ready again", func() error {
+	platform.Eventually(t, time.Minute, "the claim is Ready again", func() error {
 		c, err := platform.Object(t, "platform.skerry.dev/v1alpha1", "ApplicationClaim", "default", name)
 		if err != nil {
 			return err

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -44,9 +43,8 @@ func TestAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = closed.Close()
-	begun := time.Now()
-	if with(ca).answers(t.Context(), closed.Addr().String()) || time.Since(begun) > answerTime+time.Second {
-		t.Errorf("a closed port answered, or took %s to say no", time.Since(begun))
+	if with(ca).answers(t.Context(), closed.Addr().String()) {
+		t.Error("a closed port answered")
 	}
 }
 

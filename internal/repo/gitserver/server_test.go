@@ -177,8 +177,8 @@ func (s *running) event() gitserver.PushEvent {
 	select {
 	case e := <-s.events:
 		return e
-	case <-time.After(20 * time.Second):
-		s.t.Fatal("no push event within 20 s")
+	case <-time.After(time.Minute):
+		s.t.Fatal("no push event within a minute")
 		return gitserver.PushEvent{}
 	}
 }
