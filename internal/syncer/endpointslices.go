@@ -63,7 +63,7 @@ func (s *endpointSlices) ofService(ctx context.Context, service client.Object) [
 
 // down makes the host EndpointSlice, or ends the mirror of one that is gone.
 func (s *endpointSlices) down(ctx context.Context, p slicePair) (reconcile.Result, error) {
-	if mirrored(p.virtual) {
+	if mirroredSlice(p.virtual) {
 		return reconcile.Result{}, s.dropMirror(ctx, p.virtual)
 	}
 	service, err := s.serviceOf(ctx, p.key.Namespace, p.virtual)
@@ -80,8 +80,8 @@ func (s *endpointSlices) down(ctx context.Context, p slicePair) (reconcile.Resul
 
 // both follows changes in the direction of the owner.
 func (s *endpointSlices) both(ctx context.Context, p slicePair) (reconcile.Result, error) {
-	if !s.madeFromVirtual(p.host) {
-		if mirrored(p.virtual) {
+	if !s.sliceFromVirtual(p.host) {
+		if mirroredSlice(p.virtual) {
 			return reconcile.Result{}, s.mirror(ctx, p)
 		}
 		return reconcile.Result{}, nil // each side's own: their names are generated and may meet
@@ -102,7 +102,7 @@ func (s *endpointSlices) both(ctx context.Context, p slicePair) (reconcile.Resul
 
 // up removes the host EndpointSlice of a virtual one that is gone, or mirrors one of a chart's Service.
 func (s *endpointSlices) up(ctx context.Context, p slicePair) (reconcile.Result, error) {
-	if !s.madeFromVirtual(p.host) {
+	if !s.sliceFromVirtual(p.host) {
 		return reconcile.Result{}, s.mirror(ctx, p)
 	}
 	gone, err := virtualGone(ctx, s.tenant, p)

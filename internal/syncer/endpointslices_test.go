@@ -113,3 +113,58 @@ func slicesMirrored(t *testing.T, w *world) {
 	}
 	gone(t, w.virtual.Client, &discoveryv1.EndpointSlice{}, ns, "outside-1")
 }
+
+// slicesComputed are left to the controllers that compute them, although those copy the labels of their Service.
+func slicesComputed(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "computed-slices")
+	w.open(t, ns)
+	create(t, w.virtual.Client, simpleService(ns, "inside"))
+	service := await[corev1.Service](t, w.host.Client, hostNS, "inside", nil)
+	// The host's controller, which is not part of the test, writes this.
+	onHost := writtenSlice(hostNS, "inside-x7k2p", "inside", "192.0.2.1")
+	for key, value := range service.Labels {
+		onHost.Labels[key] = value
+	}
+	onHost.Labels[discoveryv1.LabelManagedBy] = computedBy
+	create(t, w.host.Client, onHost)
+
+	create(t, w.host.Client, simpleService(hostNS, "chart"))
+	inVirtual := &discoveryv1.EndpointSlice{}
+	testenv.Eventually(t, func(ctx context.Context) error {
+		found := &discoveryv1.EndpointSliceList{}
+		err := w.virtual.Client.List(ctx, found, client.InNamespace(ns), client.MatchingLabels{discoveryv1.LabelServiceName: "chart"})
+		if err != nil || len(found.Items) != 1 {
+			return want(false, "the virtual cluster has %+v, error %v", found.Items, err)
+		}
+		inVirtual = &found.Items[0]
+		return want(mirrored(inVirtual) && inVirtual.Labels[discoveryv1.LabelManagedBy] == computedBy, "its labels are %v", inVirtual.Labels)
+	})
+
+	// What is removed rightly is removed later than what came before it.
+	create(t, w.host.Client, outsideService(hostNS, "outside"))
+	for _, name := range []string{"outside-1", "outside-2"} {
+		orphan := writtenSlice(hostNS, "inside-"+name, "inside", "192.0.2.3")
+		for key, value := range service.Labels {
+			orphan.Labels[key] = value
+		}
+		orphan.Labels[discoveryv1.LabelManagedBy] = managedBy
+		create(t, w.host.Client, orphan)
+		gone(t, w.host.Client, &discoveryv1.EndpointSlice{}, hostNS, orphan.Name)
+		offered := writtenSlice(hostNS, name, "outside", "192.0.2.4")
+		create(t, w.host.Client, offered)
+		await[discoveryv1.EndpointSlice](t, w.virtual.Client, ns, name, nil)
+		if err := w.host.Client.Delete(t.Context(), offered); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, w.virtual.Client, &discoveryv1.EndpointSlice{}, ns, name)
+	}
+	for _, left := range []struct {
+		side  client.Client
+		slice *discoveryv1.EndpointSlice
+	}{{w.host.Client, onHost}, {w.virtual.Client, inVirtual}} {
+		now := &discoveryv1.EndpointSlice{}
+		if err := left.side.Get(t.Context(), client.ObjectKeyFromObject(left.slice), now); err != nil || now.UID != left.slice.UID {
+			t.Errorf("computed EndpointSlice %s is not there any more: %v", left.slice.Name, err)
+		}
+	}
+}

@@ -39,6 +39,7 @@ func TestSyncer(t *testing.T) {
 		{"Endpoints written by hand reach the host", endpointsFollow},
 		{"addresses that mean the node itself are refused", slicesRefused},
 		{"what a chart wrote for its Service appears", slicesMirrored},
+		{"what each side computes is left to it", slicesComputed},
 		{"an Ingress and its certificate reach the host, its address comes back", ingressFollows},
 		{"a chart's Ingress appears", ingressMirrored},
 		{"a claim is bound and held until the host's is gone", claimFollows},

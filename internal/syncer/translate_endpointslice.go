@@ -32,6 +32,17 @@ func written(slice *discoveryv1.EndpointSlice, service *corev1.Service) bool {
 	return slice.Labels[discoveryv1.LabelManagedBy] != computedBy && service.Spec.Type != corev1.ServiceTypeExternalName
 }
 
+// sliceFromVirtual says whether a host EndpointSlice was made from a virtual one. The labels of the owner alone do
+// not tell: the host's controller copies a Service's labels to the slices that it computes.
+func (t translator) sliceFromVirtual(host *discoveryv1.EndpointSlice) bool {
+	return t.madeFromVirtual(host) && host.Labels[discoveryv1.LabelManagedBy] == managedBy
+}
+
+// mirroredSlice says the same of a virtual EndpointSlice that was made from a host one.
+func mirroredSlice(virtual *discoveryv1.EndpointSlice) bool {
+	return mirrored(virtual) && virtual.Labels[discoveryv1.LabelManagedBy] == managedBy
+}
+
 // hostSlice is the EndpointSlice to create on the host.
 func (t translator) hostSlice(virtual *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	slice := &discoveryv1.EndpointSlice{ObjectMeta: t.hostMeta(virtual)}
