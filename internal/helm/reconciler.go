@@ -39,7 +39,7 @@ const (
 
 // Reconciler serves namespaced Releases. Every call for a Release is made as its tenant;
 // the embedded client, which acts as the operator, reads Releases and namespaces
-// and writes the Release itself.
+// and writes the Release itself (status.Own).
 type Reconciler struct {
 	client.Client
 	config   *rest.Config

@@ -20,6 +20,7 @@ import (
 
 	clusterv1beta1 "github.com/skerry-platform/skerry/api/helm.crossplane.io/v1beta1"
 	helmv1beta1 "github.com/skerry-platform/skerry/api/helm.m.crossplane.io/v1beta1"
+	"github.com/skerry-platform/skerry/internal/status"
 )
 
 // SetupWithManager adds the Release engine to a manager whose scheme knows both groups of
@@ -42,8 +43,12 @@ func SetupWithManager(mgr ctrl.Manager, options Options) error {
 	if err := addIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
+	own, err := status.Own(mgr)
+	if err != nil {
+		return err
+	}
 	reconciler := &Reconciler{
-		Client:   mgr.GetClient(),
+		Client:   own,
 		config:   mgr.GetConfig(),
 		sdk:      s,
 		charts:   found,
