@@ -14,10 +14,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+	"github.com/skerry-platform/skerry/internal/status"
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
@@ -118,6 +121,49 @@ func TestAHomeNamespaceThatTheCacheLacksIsOurs(t *testing.T) {
 	for _, name := range []string{foreign.Name, "unseen-absent"} {
 		if err := s.requireHome(t.Context(), name); !errors.As(err, &b) || b.reason != reasonNamespaceTaken {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What a drain came to is not written on a later VirtualCluster of the same name: it would be left undrained.
+func TestADrainIsOfOneVirtualCluster(t *testing.T) {
+	env := testenv.Start(t)
+	old, later := virtualCluster("namesake"), virtualCluster("namesake")
+	old.UID = "0f0f0f0f-0000-0000-0000-000000000000"
+	if err := env.Client.Create(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = env.Client.Delete(t.Context(), later) }() // the next tests would prepare it
+	d := &drainer{client: env.Client, store: store{Client: env.Client, direct: env.Client}, clock: clock.RealClock{}}
+	for range 2 { // progress, then the result
+		if err := d.report(t.Context(), old, metav1.ConditionTrue, reasonDrained, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(later), later); err != nil || status.Get(later.Status.Conditions, v1alpha1.ConditionDrained) != nil {
+		t.Errorf("conditions %+v, %v", later.Status.Conditions, err)
+	}
+	if err := d.report(t.Context(), later, metav1.ConditionTrue, reasonDrained, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(later), later); err != nil || !status.IsTrue(later.Status.Conditions, v1alpha1.ConditionDrained) {
+		t.Errorf("conditions %+v, %v", later.Status.Conditions, err)
+	}
+}
+
+// A status that was not written is written soon, also when there is nothing else to do for a while.
+func TestABlockedObjectTellsSoWithoutDelay(t *testing.T) {
+	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "virtualclusters"}, "x", errors.New("changed"))
+	for _, c := range []struct {
+		why     string
+		written error
+		want    ctrl.Result
+	}{
+		{"told", nil, ctrl.Result{RequeueAfter: retryBlocked}},
+		{"somebody else wrote first", conflict, ctrl.Result{RequeueAfter: retryConflict}},
+	} {
+		if got, err := finish(t.Context(), ctrl.Result{}, blocked{reason: reasonNamespaceTaken}, c.written); got != c.want || err != nil {
+			t.Errorf("%s: %+v, %v; want %+v", c.why, got, err, c.want)
 		}
 	}
 }
