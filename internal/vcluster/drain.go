@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -186,5 +187,6 @@ func (s store) tenantConfig(ctx context.Context, vc *v1alpha1.VirtualCluster) (*
 	}
 	config.Timeout = 0 // watches; every call has a context with a deadline
 	config.Dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	config.Proxy = http.ProxyURL(nil) // straight, whatever the environment says
 	return config, nil
 }
