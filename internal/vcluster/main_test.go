@@ -44,6 +44,7 @@ type host struct {
 	t      *testing.T
 	etcd   *etcdtest.Server
 	writes atomic.Int64 // requests of the controllers that were not reads
+	counts string       // of which these count only, that name it; empty: all
 
 	mu       sync.Mutex
 	requests []string // the same, as METHOD PATH BODY
@@ -82,9 +83,11 @@ func (h *host) operate(t *testing.T, writes int64) (stop func()) {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method != http.MethodGet {
-				h.writes.Add(1)
-				h.record(r)
-				if writes >= 0 && left.Add(-1) < 0 {
+				if strings.Contains(h.record(r), h.counts) {
+					h.writes.Add(1)
+					left.Add(-1)
+				}
+				if writes >= 0 && left.Load() < 0 {
 					return nil, errors.New("killed")
 				}
 			}
@@ -115,16 +118,18 @@ func (h *host) operate(t *testing.T, writes int64) (stop func()) {
 	}
 }
 
-func (h *host) record(r *http.Request) {
+func (h *host) record(r *http.Request) string {
 	var body []byte
 	if r.GetBody != nil {
 		if again, err := r.GetBody(); err == nil {
 			body, _ = io.ReadAll(again)
 		}
 	}
+	request := fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, body)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.requests = append(h.requests, fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, body))
+	h.requests = append(h.requests, request)
+	return request
 }
 
 // written are the controllers' requests so far that name what is given.

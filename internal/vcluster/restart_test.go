@@ -28,6 +28,7 @@ func TestKilledAfterAnyWrite(t *testing.T) {
 		t.Run(fmt.Sprint(n, " writes"), func(t *testing.T) {
 			h.t = t
 			vc := virtualCluster(fmt.Sprint("killed-", n))
+			h.counts = vc.Name // the clusters of other tests have writes of their own
 			vc.Spec.Quota = &v1alpha1.Quota{CPU: quantity("1")}
 			vns := &v1alpha1.VirtualNamespace{ObjectMeta: metav1.ObjectMeta{Namespace: vc.Name, Name: "default"}}
 			h.create(vc)
