@@ -49,7 +49,10 @@ func (r *applicationReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		r.report(ctx, before, claim)
 		r.events.tell(claim, happenings(before.Status.Conditions, claim.Status.Conditions)...)
 	}
-	if refused(err) || apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, patchErr
+	}
+	if refused(err) {
 		return result, patchErr
 	}
 	return result, errors.Join(err, patchErr)

@@ -46,7 +46,10 @@ func (r *environmentReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	} else if patchErr == nil {
 		r.events.tell(claim, happenings(before.Status.Conditions, claim.Status.Conditions)...)
 	}
-	if refused(err) || apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, patchErr
+	}
+	if refused(err) {
 		return result, patchErr
 	}
 	return result, errors.Join(err, patchErr)

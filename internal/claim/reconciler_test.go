@@ -21,7 +21,7 @@ import (
 
 // One claim goes through every stage, is told each, and is ready at the end.
 func TestClaimBecomesReadyStageByStage(t *testing.T) {
-	w := newWorld(t, time.Minute)
+	w := newWorld(t, time.Hour)
 	const name = "whole-way"
 	w.ask(w.namespace, name)
 	w.ready(w.namespace, name, metav1.ConditionFalse, v1alpha1.ReasonCreating, "RepositoriesReady", "Repository "+w.namespace+"/"+name)
@@ -59,7 +59,7 @@ func TestClaimBecomesReadyStageByStage(t *testing.T) {
 
 // Deletion walks backwards, one stage at a time, and says what it waits for.
 func TestDeletionInOrder(t *testing.T) {
-	w := newWorld(t, time.Minute)
+	w := newWorld(t, time.Hour)
 	const name = "goes-away"
 	claim := w.ask(w.namespace, name)
 	w.repositoryReady(name)

@@ -60,6 +60,10 @@ func (o *Options) complete() error {
 	return nil
 }
 
+// retryConflict is when to look again after somebody else wrote first. That may have been to another object than the
+// claim, so no event is sure to bring us back.
+const retryConflict = 50 * time.Millisecond
+
 // Fields by which the cache finds claims.
 const (
 	indexName   = "skerry.spec.name"   // either kind, by spec.name
@@ -98,12 +102,12 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 }
 
 func (r *applicationReconciler) setup(mgr ctrl.Manager) error {
-	byLabel := handler.EnqueueRequestsFromMapFunc(claimsByLabel(mgr.GetClient(), func() client.ObjectList { return &v1alpha1.ApplicationClaimList{} }))
+	concerned := handler.EnqueueRequestsFromMapFunc(r.concerned)
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ApplicationClaim{}).
-		Watches(&v1alpha1.Repository{}, byLabel).
-		Watches(&argov1alpha1.AppProject{}, byLabel).
-		Watches(&argov1alpha1.Application{}, byLabel).
+		Watches(&v1alpha1.Repository{}, concerned).
+		Watches(&argov1alpha1.AppProject{}, concerned).
+		Watches(&argov1alpha1.Application{}, concerned).
 		Watches(&v1alpha1.VClusterEnvironmentClaim{}, handler.EnqueueRequestsFromMapFunc(r.inEnvironment)).
 		Watches(&v1alpha1.ApplicationClaim{}, handler.EnqueueRequestsFromMapFunc(r.rivals)).
 		Named("applicationclaim").
@@ -119,6 +123,7 @@ func (r *environmentReconciler) setup(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(r.named)).
 		Watches(&v1alpha1.VirtualNamespace{}, handler.EnqueueRequestsFromMapFunc(r.named)).
 		Watches(&v1alpha1.ApplicationClaim{}, handler.EnqueueRequestsFromMapFunc(r.guests), builder.WithPredicates(ending())).
+		Watches(&v1alpha1.VClusterEnvironmentClaim{}, handler.EnqueueRequestsFromMapFunc(r.rivals), builder.WithPredicates(ending())).
 		Named("vclusterenvironmentclaim").
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.opts.Concurrency, SkipNameValidation: ptr.To(true), RateLimiter: requeue.Limiter()}).
 		Complete(r)
@@ -180,6 +185,17 @@ func claimsByLabel(c client.Reader, list func() client.ObjectList) handler.MapFu
 	}
 }
 
+// concerned maps a child to the claim that it was made for, and to those that want its name: they wait for its
+// end. That claim is gone from the cache before its last child may be, so its own end does not wake them for good.
+func (r *applicationReconciler) concerned(ctx context.Context, child client.Object) []reconcile.Request {
+	list := func() client.ObjectList { return &v1alpha1.ApplicationClaimList{} }
+	out := claimsByLabel(r.client, list)(ctx, child)
+	for _, application := range request.Applications(child.GetName()) {
+		out = append(out, requests(ctx, r.client, list(), client.MatchingFields{indexName: application})...)
+	}
+	return out
+}
+
 // inEnvironment maps an environment to the applications that run in it.
 func (r *applicationReconciler) inEnvironment(ctx context.Context, o client.Object) []reconcile.Request {
 	env, ok := o.(*v1alpha1.VClusterEnvironmentClaim)
@@ -210,6 +226,15 @@ func (r *environmentReconciler) guests(ctx context.Context, o client.Object) []r
 	}
 	return requests(ctx, r.client, &v1alpha1.VClusterEnvironmentClaimList{},
 		client.InNamespace(claim.Namespace), client.MatchingFields{indexName: request.Target(claim.Spec)})
+}
+
+// rivals maps an environment that ends to those that want its name. Its VirtualCluster is gone before it is.
+func (r *environmentReconciler) rivals(ctx context.Context, o client.Object) []reconcile.Request {
+	claim, ok := o.(*v1alpha1.VClusterEnvironmentClaim)
+	if !ok {
+		return nil
+	}
+	return requests(ctx, r.client, &v1alpha1.VClusterEnvironmentClaimList{}, client.MatchingFields{indexName: claim.Spec.Name})
 }
 
 // named maps a VirtualCluster, or an object in its home namespace, to the claims for its name:

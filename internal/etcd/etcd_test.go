@@ -96,6 +96,35 @@ func TestEnableAuthGoesOn(t *testing.T) {
 	}
 }
 
+// TestATenantThatLacksAPartIsNone: whoever asks goes on to make the rest, which a killed or failed EnsureTenant left.
+func TestATenantThatLacksAPartIsNone(t *testing.T) {
+	s, ctx := etcdtest.Start(t), t.Context()
+	a := s.Admin()
+	tenant := etcd.TenantOf("part", "01234567")
+	for part, remove := range map[string]func(root *clientv3.Client) error{
+		"its user":           func(c *clientv3.Client) error { _, err := c.UserDelete(ctx, tenant.User); return err },
+		"its role":           func(c *clientv3.Client) error { _, err := c.RoleDelete(ctx, tenant.User); return err },
+		"the role's binding": func(c *clientv3.Client) error { _, err := c.UserRevokeRole(ctx, tenant.User, tenant.User); return err },
+		"the role's prefix": func(c *clientv3.Client) error {
+			_, err := c.RoleRevokePermission(ctx, tenant.User, tenant.Prefix, clientv3.GetPrefixRangeEnd(tenant.Prefix))
+			return err
+		},
+	} {
+		if err := a.EnsureTenant(ctx, tenant); err != nil {
+			t.Fatal(err)
+		}
+		if has, err := a.HasTenant(ctx, tenant); !has || err != nil {
+			t.Errorf("with everything: %v, %v", has, err)
+		}
+		if err := remove(s.As(etcd.RootUser)); err != nil {
+			t.Fatal(err)
+		}
+		if has, err := a.HasTenant(ctx, tenant); has || err != nil {
+			t.Errorf("without %s: %v, %v", part, has, err)
+		}
+	}
+}
+
 // TestTenantsDoNotDisturb writes as one tenant while others come and go: each change of
 // users makes etcd refuse what was in flight, and the client must carry on.
 func TestTenantsDoNotDisturb(t *testing.T) {

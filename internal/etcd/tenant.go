@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/authpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
@@ -71,7 +73,8 @@ func (a *Admin) EnsureTenant(ctx context.Context, t Tenant) error {
 	return granted.Wait()
 }
 
-// HasTenant tells whether the tenant's user and role exist and are bound together.
+// HasTenant tells whether the tenant's user and role exist, are bound together, and reach the prefix: everything
+// that EnsureTenant makes, which may have been cut off before its last step.
 func (a *Admin) HasTenant(ctx context.Context, t Tenant) (bool, error) {
 	if err := a.EnableAuth(ctx); err != nil {
 		return false, err
@@ -84,13 +87,21 @@ func (a *Admin) HasTenant(ctx context.Context, t Tenant) (bool, error) {
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("reading etcd user %s: %w", t.User, err)
+	case !slices.Contains(user.Roles, t.User):
+		return false, nil
 	}
-	for _, role := range user.Roles {
-		if role == t.User {
-			return true, nil
-		}
+	role, err := call(ctx, a, func(ctx context.Context) (*clientv3.AuthRoleGetResponse, error) {
+		return a.client.RoleGet(ctx, t.User)
+	})
+	switch {
+	case errors.Is(rpctypes.Error(err), rpctypes.ErrRoleNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading etcd role %s: %w", t.User, err)
 	}
-	return false, nil
+	return slices.ContainsFunc(role.Perm, func(p *authpb.Permission) bool {
+		return string(p.Key) == t.Prefix && string(p.RangeEnd) == clientv3.GetPrefixRangeEnd(t.Prefix) && p.PermType == authpb.READWRITE
+	}), nil
 }
 
 // DeleteTenant removes the tenant's user and role, and every key under its prefix. The

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -236,7 +237,7 @@ func (r *reconciler) tenant(vc *v1alpha1.VirtualCluster, kubeconfig *corev1.Secr
 		config.Host = "https://" + net.JoinHostPort(vc.Status.ServiceIP, "443")
 	}
 	config.Timeout = r.opts.Timeout
-	config.Dial = r.opts.Dial
+	config.Dial, config.Proxy = r.opts.Dial, http.ProxyURL(nil) // straight, whatever the environment says
 	config.QPS = -1
 	return kubernetes.NewForConfig(config)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,10 @@ import (
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
+	// A proxy on the way out of the host is none on the way to a virtual cluster.
+	if err := os.Setenv("HTTPS_PROXY", "http://127.0.0.1:9"); err != nil {
+		panic(err)
+	}
 	testenv.Main(m)
 }
 
@@ -173,9 +178,10 @@ func TestRegistersAndMayDoWhatItShould(t *testing.T) {
 		t.Error("the cluster Secret speaks of insecure")
 	}
 	engine, ctx := w.engine(s), t.Context()
-	if _, err := engine.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, metav1.CreateOptions{}); err != nil {
-		t.Errorf("writing what spec.gitops.resources names: %v", err)
-	}
+	testenv.Eventually(t, func(ctx context.Context) error { // the authorizer hears of new rights in a moment
+		_, err := engine.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, metav1.CreateOptions{})
+		return err
+	})
 	if err := engine.CoreV1().ConfigMaps("default").Delete(ctx, "x", metav1.DeleteOptions{}); err != nil {
 		t.Errorf("deleting it: %v", err)
 	}
@@ -275,9 +281,14 @@ func TestRefusals(t *testing.T) {
 	if err := w.Client.Create(t.Context(), taken); err != nil {
 		t.Fatal(err)
 	}
-	if c := w.registered(w.serve("taken"), metav1.ConditionFalse); c.Reason != reasonSecretTaken {
+	inTheWay := w.serve("taken")
+	if c := w.registered(inTheWay, metav1.ConditionFalse); c.Reason != reasonSecretTaken {
 		t.Errorf("a Secret of somebody else: %+v", c)
 	}
+	if err := w.Client.Delete(t.Context(), taken); err != nil {
+		t.Fatal(err)
+	}
+	w.registered(inTheWay, metav1.ConditionTrue)
 	if c := w.registered(w.serve("invalid", "*"), metav1.ConditionFalse); c.Reason != reasonInvalid || !strings.Contains(c.Message, "spec.gitops.resources[0]") {
 		t.Errorf("a wildcard: %+v", c)
 	}

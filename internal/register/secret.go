@@ -31,8 +31,10 @@ const (
 	annotationAccess = "platform.skerry.dev/access"
 )
 
+const secretPrefix = "cluster-"
+
 // SecretName is the name of the cluster Secret in the Argo CD namespace.
-func SecretName(virtualCluster string) string { return "cluster-" + virtualCluster }
+func SecretName(virtualCluster string) string { return secretPrefix + virtualCluster }
 
 // clusterConfig is the key config of a cluster Secret, as far as we write it. "insecure" is
 // never written: Argo CD would skip the verification.

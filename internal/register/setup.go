@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/internal/quota"
 	"github.com/skerry-platform/skerry/internal/requeue"
@@ -66,16 +66,16 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 		Complete(r)
 }
 
-// clusterOf maps a cluster Secret of ours to its VirtualCluster.
+// clusterOf maps a cluster Secret, or what stands in its place, to its VirtualCluster.
 func clusterOf(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: nameOf(o)}}}
 }
 
-// nameOf is the name of the virtual cluster that a Secret registers, empty for any other Secret.
+// nameOf is the name of the virtual cluster that a Secret of this name registers, empty for any other Secret. Labels do
+// not count: somebody else's Secret has none, and its end is waited for.
 func nameOf(o client.Object) string {
-	l := o.GetLabels()
-	if l[argov1alpha1.LabelSecretType] != argov1alpha1.SecretTypeCluster {
-		return ""
+	if name, is := strings.CutPrefix(o.GetName(), secretPrefix); is {
+		return name
 	}
-	return l[v1alpha1.LabelVirtualCluster]
+	return ""
 }

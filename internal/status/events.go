@@ -5,6 +5,7 @@ package status
 
 import (
 	"cmp"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,6 @@ func Announce(recorder events.EventRecorder, obj client.Object, before, after []
 			kind = corev1.EventTypeNormal
 		}
 		note := typ + ": " + cmp.Or(is.Message, is.Reason)
-		recorder.Eventf(obj, nil, kind, reason, "Reconcile", "%s", note[:min(len(note), mostNote)])
+		recorder.Eventf(obj, nil, kind, reason, "Reconcile", "%s", strings.ToValidUTF8(note[:min(len(note), mostNote)], ""))
 	}
 }

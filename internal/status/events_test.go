@@ -30,6 +30,7 @@ func TestAnnounceTellsChangesOnce(t *testing.T) {
 		{"done", creating, condition(metav1.ConditionTrue, v1alpha1.ReasonAvailable, ""), "Normal Ready Ready: Available"},
 		{"broken", creating, condition(metav1.ConditionFalse, "NamespaceTaken", "choose another name"), "Warning NamespaceTaken Ready: choose another name"},
 		{"a long story", nil, condition(metav1.ConditionFalse, "Long", strings.Repeat("x", 2000)), "Warning Long Ready: " + strings.Repeat("x", 1017)},
+		{"a long story with other letters", nil, condition(metav1.ConditionFalse, "Long", strings.Repeat("ä", 2000)), "Warning Long Ready: " + strings.Repeat("ä", 508)},
 	} {
 		recorder := events.NewFakeRecorder(2)
 		status.Announce(recorder, &v1alpha1.VirtualCluster{}, c.before, c.after, v1alpha1.ConditionReady, v1alpha1.ConditionPrepared)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -95,14 +96,16 @@ func (d *drainer) drain(ctx context.Context, vc *v1alpha1.VirtualCluster) (reaso
 	return reasonDrainSkipped, fmt.Sprintf("skipped: the virtual cluster did not answer: %v", err)
 }
 
-// report writes the condition on the newest VirtualCluster, which others write as well.
+// report writes the condition on the newest VirtualCluster, which others write as well, but not on another
+// one of the same name.
 func (d *drainer) report(ctx context.Context, vc *v1alpha1.VirtualCluster, s metav1.ConditionStatus, reason, message string) error {
-	if err := d.store.direct.Get(ctx, client.ObjectKeyFromObject(vc), vc); err != nil {
+	live := &v1alpha1.VirtualCluster{}
+	if err := d.store.direct.Get(ctx, client.ObjectKeyFromObject(vc), live); err != nil || live.UID != vc.UID {
 		return client.IgnoreNotFound(err)
 	}
-	before := vc.DeepCopy()
-	status.Set(&vc.Status.Conditions, vc.Generation, v1alpha1.ConditionDrained, s, reason, message)
-	return status.Patch(ctx, d.client, vc, before)
+	before := live.DeepCopy()
+	status.Set(&live.Status.Conditions, live.Generation, v1alpha1.ConditionDrained, s, reason, message)
+	return status.Patch(ctx, d.client, live, before)
 }
 
 // deleteApplications deletes every Application and waits until none is left. When it
@@ -184,5 +187,6 @@ func (s store) tenantConfig(ctx context.Context, vc *v1alpha1.VirtualCluster) (*
 	}
 	config.Timeout = 0 // watches; every call has a context with a deadline
 	config.Dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	config.Proxy = http.ProxyURL(nil) // straight, whatever the environment says
 	return config, nil
 }

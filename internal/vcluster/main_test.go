@@ -7,7 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,6 +44,10 @@ type host struct {
 	t      *testing.T
 	etcd   *etcdtest.Server
 	writes atomic.Int64 // requests of the controllers that were not reads
+	counts string       // of which these count only, that name it; empty: all
+
+	mu       sync.Mutex
+	requests []string // the same, as METHOD PATH BODY
 }
 
 func startHost(t *testing.T) *host {
@@ -75,8 +83,11 @@ func (h *host) operate(t *testing.T, writes int64) (stop func()) {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method != http.MethodGet {
-				h.writes.Add(1)
-				if writes >= 0 && left.Add(-1) < 0 {
+				if strings.Contains(h.record(r), h.counts) {
+					h.writes.Add(1)
+					left.Add(-1)
+				}
+				if writes >= 0 && left.Load() < 0 {
 					return nil, errors.New("killed")
 				}
 			}
@@ -107,6 +118,27 @@ func (h *host) operate(t *testing.T, writes int64) (stop func()) {
 	}
 }
 
+func (h *host) record(r *http.Request) string {
+	var body []byte
+	if r.GetBody != nil {
+		if again, err := r.GetBody(); err == nil {
+			body, _ = io.ReadAll(again)
+		}
+	}
+	request := fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, body)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.requests = append(h.requests, request)
+	return request
+}
+
+// written are the controllers' requests so far that name what is given.
+func (h *host) written(name string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(h.requests), func(r string) bool { return !strings.Contains(r, name) })
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -121,8 +153,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finalizeNamespaces does what the namespace controller does at the end: the test cluster
-// runs none.
+// finalizeNamespaces lets namespaces go at once; the namespace controller does so when it has emptied them.
 func finalizeNamespaces(ctx context.Context, config *rest.Config) error {
 	c, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -131,7 +162,10 @@ func finalizeNamespaces(ctx context.Context, config *rest.Config) error {
 	for ctx.Err() == nil {
 		w, err := c.CoreV1().Namespaces().Watch(ctx, metav1.ListOptions{})
 		if err != nil {
-			break
+			if ctx.Err() != nil {
+				break
+			}
+			return err
 		}
 		for e := range w.ResultChan() {
 			ns, ok := e.Object.(*corev1.Namespace)

@@ -90,11 +90,8 @@ func (r *namespaceReconciler) provide(ctx context.Context, vns *v1alpha1.Virtual
 	case !vc.DeletionTimestamp.IsZero():
 		return "", blocked{reason: v1alpha1.ReasonDeleting, message: fmt.Sprintf("VirtualCluster %s is being deleted", vc.Name)}
 	}
-	home := homeNamespace(vc.Name)
-	if err := r.store.Get(ctx, client.ObjectKeyFromObject(home), home); apierrors.IsNotFound(err) { // the cache: only ours
-		return "", blocked{reason: reasonNamespaceTaken, message: fmt.Sprintf("namespace %s is not VirtualCluster %s's home: see its conditions", home.Name, vc.Name)}
-	} else if err != nil {
-		return "", wrap(err, "reading", home)
+	if err := r.store.requireHome(ctx, vc.Name); err != nil {
+		return "", err
 	}
 	if err := r.store.claimNamespace(ctx, hostNamespace(vns, r.opts.PodSecurity)); err != nil {
 		return "", err
@@ -111,13 +108,34 @@ func (r *namespaceReconciler) provide(ctx context.Context, vns *v1alpha1.Virtual
 	}
 	door := admission(vc, vns, r.opts)
 	waiting, err = r.store.awaitQuota(ctx, vc, vns)
-	if waiting != "" && r.store.Get(ctx, client.ObjectKeyFromObject(door), door.DeepCopyObject().(client.Object)) == nil {
-		waiting = "" // in already, before there was a quota
+	if err != nil {
+		return "", err
 	}
-	if waiting != "" || err != nil {
-		return waiting, err
+	if waiting != "" {
+		live := door.DeepCopyObject().(client.Object)
+		if err := r.store.Get(ctx, client.ObjectKeyFromObject(door), live); err != nil {
+			return waiting, client.IgnoreNotFound(err)
+		}
+		return "", r.store.ensure(ctx, door, only(live)) // in already, before there was a quota
 	}
 	return "", r.store.ensure(ctx, door)
+}
+
+// requireHome returns blocked when the namespace of the virtual cluster's name is not its home. What the
+// cache does not have may be a moment old: the API server is asked.
+func (s store) requireHome(ctx context.Context, virtualCluster string) error {
+	home, live := homeNamespace(virtualCluster), &corev1.Namespace{}
+	err := s.Get(ctx, client.ObjectKeyFromObject(home), live) // the cache: only ours
+	if apierrors.IsNotFound(err) {
+		err = s.direct.Get(ctx, client.ObjectKeyFromObject(home), live)
+	}
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return wrap(err, "reading", home)
+	case err != nil, live.Labels[labelManagedBy] != managedBy, live.Labels[v1alpha1.LabelVirtualCluster] != virtualCluster:
+		return blocked{reason: reasonNamespaceTaken, message: fmt.Sprintf("namespace %s is not VirtualCluster %s's home: see its conditions", home.Name, virtualCluster)}
+	}
+	return nil
 }
 
 // awaitQuota says that the API server does not limit the namespace yet. It admits anything

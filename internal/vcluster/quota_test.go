@@ -198,10 +198,13 @@ func TestSharesHeal(t *testing.T) {
 	pod := podOf("heal--default", "pod", "900m")
 	h.run(h.tenant(), pod)
 	h.change(vc, func() { vc.Spec.Quota.CPU = quantity("500m") })
-	within := h.clusterCondition(vc, v1alpha1.ConditionWithinQuota, metav1.ConditionFalse, reasonQuotaExceeded)
-	if !strings.Contains(within.Message, "lowered") {
-		t.Errorf("WithinQuota says %q", within.Message)
-	}
+	testenv.Eventually(t, func(context.Context) error { // the cache may show the new total before what the Pod uses
+		within := h.clusterCondition(vc, v1alpha1.ConditionWithinQuota, metav1.ConditionFalse, reasonQuotaExceeded)
+		if !strings.Contains(within.Message, "lowered") {
+			return fmt.Errorf("WithinQuota says %q", within.Message)
+		}
+		return nil
+	})
 	h.kill(pod)
 	total("500m")
 	h.clusterCondition(vc, v1alpha1.ConditionWithinQuota, metav1.ConditionTrue, "")

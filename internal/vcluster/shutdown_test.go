@@ -6,6 +6,7 @@ package vcluster
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -94,6 +95,15 @@ func TestDeletionDoesNotHangOnADeadControlPlane(t *testing.T) {
 	h.changeStatus(vc, func() {
 		status.Set(&vc.Status.Conditions, vc.Generation, v1alpha1.ConditionControlPlaneReady, metav1.ConditionTrue, "Test", "")
 	})
+	config, err := (store{direct: h.Client}).tenantConfig(t.Context(), vc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Proxy == nil {
+		t.Error("a proxy of the environment stands between the operator and the virtual cluster")
+	} else if proxy, err := config.Proxy(&http.Request{}); proxy != nil || err != nil {
+		t.Errorf("the virtual cluster is reached through %s, %v", proxy, err)
+	}
 	if err := h.Client.Delete(t.Context(), vc); err != nil {
 		t.Fatal(err)
 	}

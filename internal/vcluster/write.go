@@ -93,6 +93,15 @@ func (s store) desired(obj client.Object) (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
+// only lets ensure write to the object that has the UID, never make another in its place: the
+// cache may hear between two reads that it is gone.
+func only(live client.Object) func(*unstructured.Unstructured) error {
+	return func(u *unstructured.Unstructured) error {
+		u.SetUID(live.GetUID())
+		return nil
+	}
+}
+
 // withoutKind drops what a typed object from a cache does not carry.
 func withoutKind(fields map[string]any) map[string]any {
 	out := maps.Clone(fields)
@@ -154,7 +163,7 @@ func (s store) claimNamespace(ctx context.Context, want *corev1.Namespace) error
 	if !live.DeletionTimestamp.IsZero() {
 		return blocked{reason: reasonTerminating, message: fmt.Sprintf("namespace %s is being deleted; it is made again once it is gone", want.Name)}
 	}
-	return s.ensure(ctx, want)
+	return s.ensure(ctx, want, only(live))
 }
 
 // writeSecret creates the Secret or replaces the given keys. live is what was read before, with no

@@ -6,8 +6,15 @@ package request
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"github.com/skerry-platform/skerry/api/platform/v1alpha1"
+)
+
+// Ends of names that are made from an application's.
+const (
+	endOfGitOps   = "-gitops"
+	endOfDelivery = "-oam"
 )
 
 const (
@@ -38,10 +45,22 @@ func Label(namespace, name string) string {
 // SourceRepository and GitOpsRepository are the Repository objects of an application, in its
 // claim's namespace; they are also the names of the repositories themselves.
 func SourceRepository(application string) string { return application }
-func GitOpsRepository(application string) string { return application + "-gitops" }
+func GitOpsRepository(application string) string { return application + endOfGitOps }
 
 // Delivery is the argoproj.io Application that delivers the GitOps repository.
-func Delivery(application string) string { return application + "-oam" }
+func Delivery(application string) string { return application + endOfDelivery }
+
+// Applications are the names that an application may have of which an object of this name is, or would be, a
+// Repository, an AppProject or an argoproj.io Application.
+func Applications(object string) []string {
+	out := []string{object}
+	for _, end := range []string{endOfGitOps, endOfDelivery} {
+		if name, is := strings.CutSuffix(object, end); is {
+			out = append(out, name)
+		}
+	}
+	return out
+}
 
 // DatabaseName and CacheName are the OAM components of an application's own services.
 func DatabaseName(application string) string { return application + "-db" }

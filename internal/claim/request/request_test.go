@@ -5,6 +5,7 @@ package request
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,16 @@ import (
 
 func valid() v1alpha1.ApplicationClaimSpec {
 	return v1alpha1.ApplicationClaimSpec{Name: "customer-service", Language: "go", Database: "postgres", Cache: "redis"}
+}
+
+func TestApplicationsAreFoundByTheirObjects(t *testing.T) {
+	for _, name := range []string{"shop", "shop-oam", "shop-gitops", "shop-gitops-oam"} {
+		for _, object := range []string{SourceRepository(name), GitOpsRepository(name), Delivery(name)} {
+			if !slices.Contains(Applications(object), name) {
+				t.Errorf("%s is not found by %s", name, object)
+			}
+		}
+	}
 }
 
 func TestCheck(t *testing.T) {

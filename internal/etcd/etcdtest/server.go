@@ -52,9 +52,9 @@ func Start(t testing.TB) *Server {
 	cfg.LogLevel = "fatal"
 	cfg.EnableGRPCGateway = false
 	cfg.UnsafeNoFsync = true
-	peer, client := address(t, "http"), address(t, "https")
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+	cfg.ListenPeerUrls = nil // it is alone
+	cfg.ListenClientUrls = []url.URL{{Scheme: "https", Host: "127.0.0.1:0"}}
+	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: crt, KeyFile: key, TrustedCAFile: filepath.Join(s.Dir, "ca.crt"), ClientCertAuth: true}
 	running, err := embed.StartEtcd(cfg)
@@ -63,18 +63,8 @@ func Start(t testing.TB) *Server {
 	}
 	t.Cleanup(running.Close)
 	<-running.Server.ReadyNotify()
-	s.Endpoint = client.String()
+	s.Endpoint = "https://" + running.Clients[0].Addr().String()
 	return s
-}
-
-func address(t testing.TB, scheme string) url.URL {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return url.URL{Scheme: scheme, Host: l.Addr().String()}
 }
 
 func (s *Server) write(name string, data []byte) string {
