@@ -44,7 +44,8 @@ const resync = 10 * time.Minute
 var errSpec = errors.New("the Repository's spec cannot be served")
 
 type reconciler struct {
-	client client.Client
+	own    client.Client // of Repositories: status.Own
+	client client.Client // of the Secrets that belong to them
 	opts   Options
 }
 
@@ -60,27 +61,27 @@ func (r *reconciler) setup(mgr ctrl.Manager) error {
 // Reconcile brings one repository to what its object says.
 func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	obj := &platformv1alpha1.Repository{}
-	if err := r.client.Get(ctx, req.NamespacedName, obj); err != nil {
+	if err := r.own.Get(ctx, req.NamespacedName, obj); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if obj.Annotations[platformv1alpha1.AnnotationPaused] == "true" {
 		before := obj.DeepCopy()
 		set(obj, platformv1alpha1.ConditionSynced, metav1.ConditionFalse, platformv1alpha1.ReasonReconcilePaused,
 			"Paused by the annotation "+platformv1alpha1.AnnotationPaused)
-		return ctrl.Result{}, status.Patch(ctx, r.client, obj, before)
+		return ctrl.Result{}, status.Patch(ctx, r.own, obj, before)
 	}
 	if !obj.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.delete(ctx, obj)
 	}
 	if controllerutil.AddFinalizer(obj, platformv1alpha1.FinalizerCleanup) {
-		if err := r.client.Update(ctx, obj); err != nil {
+		if err := r.own.Update(ctx, obj); err != nil {
 			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
 		}
 	}
 	before := obj.DeepCopy()
 	err := r.ensure(ctx, obj)
 	explain(obj, err)
-	if patchErr := status.Patch(ctx, r.client, obj, before); patchErr != nil {
+	if patchErr := status.Patch(ctx, r.own, obj, before); patchErr != nil {
 		return ctrl.Result{}, errors.Join(err, patchErr)
 	}
 	switch {
@@ -201,10 +202,10 @@ func (r *reconciler) delete(ctx context.Context, obj *platformv1alpha1.Repositor
 	if err := r.cleanUp(ctx, obj); err != nil {
 		before := obj.DeepCopy()
 		set(obj, platformv1alpha1.ConditionReady, metav1.ConditionFalse, platformv1alpha1.ReasonDeleting, "Waiting: "+err.Error())
-		return errors.Join(err, status.Patch(ctx, r.client, obj, before))
+		return errors.Join(err, status.Patch(ctx, r.own, obj, before))
 	}
 	controllerutil.RemoveFinalizer(obj, platformv1alpha1.FinalizerCleanup)
-	if err := r.client.Update(ctx, obj); err != nil {
+	if err := r.own.Update(ctx, obj); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("removing the finalizer: %w", err))
 	}
 	return nil

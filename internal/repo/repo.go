@@ -12,6 +12,8 @@ import (
 	"errors"
 
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/skerry-platform/skerry/internal/status"
 )
 
 // ErrForeign: the repository exists and was not made for this Repository object. It is
@@ -68,5 +70,9 @@ func SetupWithManager(mgr ctrl.Manager, opts Options) error {
 	if opts.ArgoNamespace == "" {
 		opts.ArgoNamespace = "argocd"
 	}
-	return (&reconciler{client: mgr.GetClient(), opts: opts}).setup(mgr)
+	own, err := status.Own(mgr)
+	if err != nil {
+		return err
+	}
+	return (&reconciler{own: own, client: mgr.GetClient(), opts: opts}).setup(mgr)
 }
