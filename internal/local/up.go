@@ -167,7 +167,7 @@ func (u *bringUp) configure(context.Context) error {
 	return err
 }
 
-func (u *bringUp) start(context.Context) error { return u.startProcesses() }
+func (u *bringUp) start(ctx context.Context) error { return u.startProcesses(ctx) }
 
 // systemImages waits for containerd, imports what the node itself needs, and begins
 // with the rest.
