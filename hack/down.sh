@@ -6,8 +6,14 @@ if [[ ! -x bin/skerry-kube ]]; then
   echo "nothing to stop: bin/skerry-kube was never built here"
   exit 0
 fi
-for name in skerry e2e e2e-bare bench platform-test platform-test-2; do
-  bin/skerry-kube local down --name "$name" --purge
+# One that cannot be taken down keeps none of the others.
+failed=0
+for name in skerry platform-test platform-test-2; do
+  bin/skerry-kube local down --name "$name" --purge || failed=1
+done
+for name in e2e e2e-bare bench; do
+  bin/skerry-kube local down --name "$name" --state "/var/lib/skerry-test/$name" --purge || failed=1
 done
 rm -rf /var/cache/skerry
-rmdir /var/lib/skerry 2>/dev/null || true
+rmdir /var/lib/skerry /var/lib/skerry-test 2>/dev/null || true
+exit "$failed"

@@ -25,13 +25,29 @@ fi
 
 # The services that Debian starts with containerd are not needed: the platform runs its own.
 policy=/usr/sbin/policy-rc.d
-if [[ ! -e $policy ]]; then
-  printf '#!/bin/sh\nexit 101\n' >"$policy"
+if [[ ! -e $policy ]] || grep -qs '^# of Skerry' "$policy"; then # ours is there after a run that was killed
+  printf '#!/bin/sh\n# of Skerry: hack/prerequisites.sh is at work\nexit 101\n' >"$policy"
   chmod +x "$policy"
   trap 'rm -f "$policy"' EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
 # Another installation may be running, and a mirror may hiccup: wait for both.
 apt=(apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
-"${apt[@]}" update
-"${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
+
+# update: apt waits for dpkg's lock by itself, but not for that of the package lists.
+update() {
+  local out
+  until out=$(LC_ALL=C "${apt[@]}" update 2>&1); do
+    if [[ $out != *"Could not get lock"* ]] || ((SECONDS > 300)); then
+      echo "$out" >&2
+      return 1
+    fi
+    read -rt 1 <> <(:) || true
+  done
+}
+
+install() { "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null; }
+
+update
+# An installation that was killed has to be finished first.
+install || { dpkg --configure -a && install; }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -250,7 +251,11 @@ func (o *installOptions) Uninstall(ctx context.Context) error {
 	}
 	request.RESTConfig = h.config
 	var clusters v1alpha1.VirtualClusterList
-	if err := h.client.List(ctx, &clusters); err == nil && len(clusters.Items) > 0 {
+	// Whether there are any has to be known: what is removed does not come back.
+	if err := h.client.List(ctx, &clusters); err != nil && !meta.IsNoMatchError(err) && !isMissingKind(err) {
+		return fmt.Errorf("looking for virtual clusters in the cluster at %s: %w", h.config.Host, err)
+	}
+	if len(clusters.Items) > 0 {
 		names := map[string]bool{}
 		for _, c := range clusters.Items {
 			names[c.Name] = true

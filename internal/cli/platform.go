@@ -9,11 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 )
+
+// stopTime is how long the local platform's program may take to end when the person stops it.
+const stopTime = 30 * time.Second
 
 // localOptions are the local platform's, handed on to `skerry-kube local`.
 type localOptions struct {
@@ -101,6 +106,8 @@ func (o *localOptions) run(ctx context.Context, verb string, further ...string) 
 	args := append([]string{"local", verb, "--name", o.name, "--state", o.stateDir()}, further...)
 	cmd := exec.CommandContext(ctx, kube, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = o.program.In, o.program.Out, o.program.ErrOut
+	// Ctrl-C lets it end in order, not in the middle of a line.
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, stopTime
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

@@ -88,7 +88,7 @@ func (c *common) waitReady(ctx context.Context, h *host, claim *v1alpha1.Applica
 	limited, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 	p := c.progress(c.people())
-	var last *v1alpha1.ApplicationClaim
+	last := claim.DeepCopy()
 	err := h.follow(limited, claim.Name, func(now *v1alpha1.ApplicationClaim) (bool, error) {
 		if now == nil {
 			return true, fmt.Errorf("ApplicationClaim %s/%s was deleted by somebody else", claim.Namespace, claim.Name)
@@ -153,10 +153,7 @@ func readyMessage(c *metav1.Condition) string {
 // unfinished explains a wait that ended without success. What was asked for goes on in the cluster; again
 // is the command that follows it once more, with %s for the application and the flags that lead to it.
 func unfinished(err error, timeout time.Duration, last *v1alpha1.ApplicationClaim, again, application string) error {
-	message := "the claim was not seen"
-	if last != nil {
-		message = readyMessage(status.Get(last.Status.Conditions, v1alpha1.ConditionReady))
-	}
+	message := readyMessage(status.Get(last.Status.Conditions, v1alpha1.ConditionReady))
 	again = fmt.Sprintf(again, application)
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -4,6 +4,7 @@
 package demo
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -99,6 +100,11 @@ func TestUnreachableStores(t *testing.T) {
 
 // The real stores of the distribution return what was written.
 func TestRealStores(t *testing.T) {
+	for _, variable := range os.Environ() { // libpq's, which the client reads too
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "PG") {
+			t.Setenv(name, "")
+		}
+	}
 	t.Run("PostgreSQL", func(t *testing.T) {
 		b := startPostgres(t)
 		url := serve(t, Config{Database: &b})
@@ -173,21 +179,22 @@ func startPostgres(t *testing.T) Binding {
 	if os.Geteuid() == 0 {
 		attr.Credential = owner(t, dir, "postgres", "nobody")
 	}
-	b := Binding{Host: "127.0.0.1", Port: freePort(t), Username: "app", Password: "p@ss/w:rd", Database: "postgres"}
+	b := Binding{Host: "127.0.0.1", Username: "app", Password: "p@ss/w:rd", Database: "postgres"}
 	password := filepath.Join(dir, "password")
 	if err := os.WriteFile(password, []byte(b.Password), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", b.Username, "--pwfile", password, "-A", "scram-sha-256", "--no-sync")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", b.Username, "--pwfile", password, "-A", "scram-sha-256", "--no-sync", "--no-locale", "-E", "UTF8")
 	initdb.SysProcAttr, initdb.Dir = attr, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", b.Port, "-h", b.Host, "-k", dir, "-c", "fsync=off")
-	server.SysProcAttr, server.Dir = attr, dir
-	run(t, server, b)
-	return b
+	return run(t, b, func(port string) *exec.Cmd {
+		server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-h", b.Host, "-k", dir, "-c", "fsync=off")
+		server.SysProcAttr, server.Dir = attr, dir
+		return server
+	})
 }
 
 // owner gives the folder to the first of the users that exists.
@@ -215,15 +222,31 @@ func startRedis(t *testing.T) Binding {
 	if err != nil {
 		t.Skip("Redis is not installed (apt-get install redis-server)")
 	}
-	b := Binding{Host: "127.0.0.1", Port: freePort(t), Password: "p@ss w:rd"}
-	server := exec.Command(path, "--port", b.Port, "--bind", b.Host, "--requirepass", b.Password, "--save", "", "--dir", t.TempDir())
-	run(t, server, b)
+	b, dir := Binding{Host: "127.0.0.1", Password: "p@ss w:rd"}, t.TempDir()
+	return run(t, b, func(port string) *exec.Cmd {
+		return exec.Command(path, "--port", port, "--bind", b.Host, "--requirepass", b.Password, "--save", "", "--dir", dir)
+	})
+}
+
+// run starts a server and waits until it accepts connections; it ends with the test. Neither server
+// can choose its port itself, and a free one may be somebody else's by then: another is tried.
+func run(t *testing.T, b Binding, command func(port string) *exec.Cmd) Binding {
+	t.Helper()
+	for range 5 {
+		b.Port = freePort(t)
+		if serving(t, command(b.Port), b) {
+			return b
+		}
+	}
+	t.Fatal("it ended each time")
 	return b
 }
 
-// run starts a server and waits until it accepts connections; it ends with the test.
-func run(t *testing.T, server *exec.Cmd, b Binding) {
+// serving reports whether the server accepts connections, or has ended.
+func serving(t *testing.T, server *exec.Cmd, b Binding) bool {
 	t.Helper()
+	var said bytes.Buffer
+	server.Stdout, server.Stderr = &said, &said
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -238,16 +261,17 @@ func run(t *testing.T, server *exec.Cmd, b Binding) {
 		t.Fatal(err)
 	}
 	defer ready.Close()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := errors.Join(ready.postgres.ping(t.Context()), ready.redis.ping(t.Context()))
 		if err == nil {
-			return
+			return true
 		}
 		select {
 		case e := <-exited:
+			t.Logf("%s ended: %v\n%s", server.Path, e, said.String())
 			exited <- e
-			t.Fatalf("%s ended: %v", server.Path, e)
+			return false
 		case <-time.After(50 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {

@@ -15,8 +15,10 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
 )
 
 // droppedAlways are parts of packages that no service reads.
@@ -27,6 +29,9 @@ var droppedAlways = []string{
 	"usr/lib/x86_64-linux-gnu/libz3.so.4", "usr/lib/aarch64-linux-gnu/libz3.so.4",
 	"var/cache", "var/lib/apt", "var/lib/dpkg", "dev", "proc", "sys",
 }
+
+// cancelTime is how long mmdebstrap may take to tidy up when it is broken off.
+const cancelTime = 15 * time.Second
 
 // packagesLayer is the layer of the recipe's packages, from the cache or extracted now.
 func (b Builder) packagesLayer(ctx context.Context, r recipe) (v1.Layer, error) {
@@ -65,6 +70,8 @@ func extract(ctx context.Context, r recipe, to string) error {
 		args = append(args, "--aptopt="+option)
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, codename, "-", "-")...)
+	// Killed, it would leave its folders in /tmp.
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(unix.SIGTERM) }, cancelTime
 	cmd.Stdin = strings.NewReader(sources)
 	var problems bytes.Buffer
 	cmd.Stderr = &problems

@@ -46,6 +46,7 @@ func TestRename(t *testing.T) {
 // A pushed image is complete in the registry, and pushing it again gives the same digest.
 func TestPushToARegistry(t *testing.T) {
 	registry := registrytest.Start(t, registrytest.Options{})
+	t.Setenv("DOCKER_CONFIG", t.TempDir()) // whatever the person's says about credentials
 	builder := Builder{Programs: programs(t), Cache: t.TempDir()}
 	first, err := builder.Push(t.Context(), Demo(), registry.Host+"/team/skerry", false)
 	if err != nil {

@@ -148,19 +148,67 @@ func restore(ctx context.Context, l layout) error {
 
 // forget removes the state folder and, with the last instance, the image cache.
 func forget(l layout, o Options, d DownOptions) error {
+	if err := removeState(l); err != nil {
+		return err
+	}
+	removeEmpty(filepath.Dir(l.state), DefaultStateRoot)
+	if d.KeepImageCache {
+		return nil
+	}
+	// No instance registers meanwhile and begins to use the cache.
+	return withMachine(func(m *machineRecord) error {
+		if len(m.Instances) > 0 || othersRemain() {
+			return nil
+		}
+		if err := os.RemoveAll(o.ImageCache); err != nil {
+			return fmt.Errorf("removing the image cache: %w", err)
+		}
+		removeEmpty(filepath.Dir(o.ImageCache), filepath.Dir(DefaultImageCache))
+		return nil
+	})
+}
+
+// purging is there from the first file of the state folder that is removed to the last.
+func (l layout) purging() string { return l.in("purging") }
+
+// removeState removes the state folder, its mark last: half of the data is worse than none.
+func removeState(l layout) error {
+	if err := writeFile(l.purging(), nil, 0o600); err != nil {
+		return fmt.Errorf("removing the state folder: %w", err)
+	}
+	entries, err := os.ReadDir(l.state)
+	if err != nil {
+		return fmt.Errorf("removing the state folder: %w", err)
+	}
+	for _, e := range entries {
+		if path := l.in(e.Name()); path != l.purging() {
+			if err := os.RemoveAll(path); err != nil {
+				return fmt.Errorf("removing the state folder: %w", err)
+			}
+		}
+	}
 	if err := os.RemoveAll(l.state); err != nil {
 		return fmt.Errorf("removing the state folder: %w", err)
 	}
-	removeEmpty(filepath.Dir(l.state), DefaultStateRoot)
-	record, err := loadMachine()
-	if err != nil || d.KeepImageCache || len(record.Instances) > 0 || othersRemain() {
-		return err
-	}
-	if err := os.RemoveAll(o.ImageCache); err != nil {
-		return fmt.Errorf("removing the image cache: %w", err)
-	}
-	removeEmpty(filepath.Dir(o.ImageCache), filepath.Dir(DefaultImageCache))
 	return nil
+}
+
+// lockWholeState locks a state folder and finishes a purge of it that was broken off.
+func lockWholeState(l layout) (unlock func(), err error) {
+	for {
+		unlock, err := lockState(l)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Lstat(l.purging()); errors.Is(err, fs.ErrNotExist) {
+			return unlock, nil
+		}
+		err = removeState(l)
+		unlock()
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
 // othersRemain says whether instances that are down keep their state in the usual place.

@@ -65,21 +65,32 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 
 // lockState lets one Up or Down at a time work on a state folder, and waits for the
 // other. The lock is on the folder itself, so nothing is left behind.
-func lockState(l layout) (unlock func(), err error) {
+func lockState(l layout) (unlock func(), err error) { return lockFolder(l.state, 0o700) }
+
+// lockFolder locks a folder, which is made, and waits for whoever has it.
+func lockFolder(path string, mode fs.FileMode) (unlock func(), err error) {
 	for {
-		if err := os.MkdirAll(l.state, 0o700); err != nil {
-			return nil, fmt.Errorf("making the state folder: %w", err)
+		err := os.MkdirAll(path, mode)
+		if info, gone := os.Lstat(path); errors.Is(err, fs.ErrExist) && (gone != nil || info.IsDir()) {
+			continue // it was made and removed by others at the same time
 		}
-		dir, err := os.Open(l.state)
+		if err != nil {
+			return nil, err
+		}
+		dir, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed again meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}
 		if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
 			dir.Close()
-			return nil, fmt.Errorf("locking %s: %w", l.state, err)
+			return nil, fmt.Errorf("locking %s: %w", path, err)
 		}
-		// A purge by the one that we waited for may have removed the folder.
-		if sameFolder(dir, l.state) {
+		// The one that we waited for may have removed the folder: a lock on what is gone
+		// keeps nobody out.
+		if sameFolder(dir, path) {
 			return func() { dir.Close() }, nil
 		}
 		dir.Close()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,17 +66,11 @@ func sharedFolders() []string {
 
 // withMachine changes the machine's record under its lock.
 func withMachine(change func(*machineRecord) error) error {
-	if err := os.MkdirAll(runRoot, 0o755); err != nil {
-		return err
-	}
-	dir, err := os.Open(runRoot)
+	unlock, err := lockFolder(runRoot, 0o755)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
-		return err
-	}
+	defer unlock()
 	record, err := loadMachine()
 	if err != nil {
 		return err
@@ -134,7 +129,25 @@ func (m *machineRecord) enter(l layout) error {
 		}
 	}
 	m.Instances[l.name] = l.state
-	return writeSysctl(forwarding, "1")
+	return nil
+}
+
+// networks are those of the other instances, also of one that has planned them and no route yet.
+func (m *machineRecord) networks(but layout) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for name, state := range m.Instances {
+		if name == but.name {
+			continue
+		}
+		other, err := loadInstance(layout{name: name, state: state})
+		if err != nil {
+			return nil, err
+		}
+		if other != nil {
+			all = append(all, other.Addresses.Link, other.Addresses.Pods, other.Addresses.Services)
+		}
+	}
+	return all, nil
 }
 
 // remember notes how the machine is before its first instance.

@@ -37,7 +37,9 @@ func takenNetworks(l layout) ([]netip.Prefix, error) {
 		own = link.Attrs().Index
 	}
 	filter := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, filter, netlink.RT_FILTER_TABLE)
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, filter, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the machine's routes: %w", err)
 	}
@@ -51,6 +53,17 @@ func takenNetworks(l layout) ([]netip.Prefix, error) {
 		}
 	}
 	return taken, nil
+}
+
+// whole lists again while the kernel says that something has changed in the middle of the list,
+// so that a part of it may be missing.
+func whole[T any](list func() ([]T, error)) (all []T, err error) {
+	for range 10 {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
 }
 
 func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
@@ -146,7 +159,7 @@ func route(h *netlink.Handle, link string, to netip.Prefix, via netip.Addr) erro
 // outsideMTU is the MTU of the link that the default route takes, so that no packet
 // of a Pod is too long for the way out; 1500 where there is no outside.
 func outsideMTU(h *netlink.Handle) int {
-	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := whole(func() ([]netlink.Route, error) { return h.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return 1500
 	}

@@ -6,10 +6,12 @@ package local
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"k8s.io/apimachinery/pkg/util/wait"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/skerry-platform/skerry/internal/local/supervise"
@@ -17,6 +19,9 @@ import (
 
 // stopSeconds is how long a container may take to end after SIGTERM.
 const stopSeconds = 10
+
+// answerTime is how long containerd may take to answer before it is done without.
+const answerTime = time.Minute
 
 // stopPods stops and removes every container and Pod sandbox through containerd, so
 // that programs end in order and addresses are given back. Without containerd it does
@@ -29,13 +34,22 @@ func stopPods(ctx context.Context, l layout) error {
 	if !record.Alive() {
 		return nil
 	}
+	return stopAll(ctx, l.containerdSocket())
+}
+
+// stopAll does it at a socket.
+func stopAll(ctx context.Context, socket string) error {
 	// Nothing encrypts a socket that only root can open.
-	conn, err := grpc.NewClient("unix://"+l.containerdSocket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	runtime := cri.NewRuntimeServiceClient(conn)
+	if !answers(ctx, runtime) {
+		return ctx.Err() // it is ended with the others, and what it leaves is swept
+	}
 	if err := stopContainers(ctx, runtime); err != nil {
 		return err
 	}
@@ -56,6 +70,16 @@ func stopPods(ctx context.Context, l layout) error {
 		})
 	}
 	return group.Wait()
+}
+
+// answers waits until a containerd that has just been started knows its Pods: before that it
+// refuses every question. It reports whether it does so in time.
+func answers(ctx context.Context, runtime cri.RuntimeServiceClient) bool {
+	err := wait.PollUntilContextTimeout(ctx, readyInterval, answerTime, true, func(ctx context.Context) (bool, error) {
+		_, err := runtime.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
+		return err == nil, nil
+	})
+	return err == nil
 }
 
 func stopContainers(ctx context.Context, runtime cri.RuntimeServiceClient) error {

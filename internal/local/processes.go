@@ -51,10 +51,10 @@ func (o *Options) watcherSpec(name string) supervise.Spec {
 }
 
 // startProcesses starts supervision in the node's network unless it runs.
-func (o *Options) startProcesses() error {
+func (o *Options) startProcesses(ctx context.Context) error {
 	l := o.layout()
 	return inNamespace(l.netns(), func() error {
-		return supervise.Start(l.run(), o.watcherSpec(supervise.Supervisor))
+		return supervise.Start(ctx, l.run(), o.watcherSpec(supervise.Supervisor))
 	})
 }
 

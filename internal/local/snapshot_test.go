@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -40,8 +41,12 @@ func takeSnapshot(t *testing.T) snapshot {
 		}
 		s.Traces = append(s.Traces, ownLines(strings.Join(paths, "\n"))...)
 	}
-	if _, err := os.Stat("/run/skerry/machine.json"); err != nil {
+	// The record of the instances that are up: the last one that goes down removes it.
+	record, err := os.ReadFile("/run/skerry/machine.json")
+	if err != nil {
 		s.Settings = settings(t)
+	} else if ownWords.Match(record) {
+		s.Traces = append(s.Traces, "/run/skerry/machine.json: "+string(record))
 	}
 	return s
 }
@@ -50,7 +55,7 @@ func takeSnapshot(t *testing.T) snapshot {
 func mountPoints(t *testing.T) []string {
 	var points []string
 	for line := range strings.Lines(read(t, "/proc/self/mountinfo")) {
-		if point := strings.Fields(line)[4]; point == "/run/netns" || ownWords.MatchString(point) {
+		if point := strings.Fields(line)[4]; ownWords.MatchString(point) {
 			points = append(points, point)
 		}
 	}
@@ -70,6 +75,7 @@ func settings(t *testing.T) map[string]string {
 		_, err := os.Stat(path)
 		values[path] = map[bool]string{true: "there", false: "absent"}[err == nil]
 	}
+	values["/run/netns is mounted"] = strconv.FormatBool(strings.Contains(read(t, "/proc/self/mountinfo"), " /run/netns "))
 	groups, err := filepath.Glob("/sys/fs/cgroup/*/k8s.io")
 	if err != nil {
 		t.Fatal(err)

@@ -44,17 +44,20 @@ func Up(ctx context.Context, o Options) error {
 	if err := u.preflight(); err != nil {
 		return fmt.Errorf("this machine cannot run the local platform yet:\n%w", err)
 	}
-	unlock, err := lockState(u.layout)
+	unlock, err := lockWholeState(u.layout)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := u.plan(); err != nil {
+	if err := withMachine(u.plan); err != nil {
 		return err
 	}
 	background, cancel := context.WithCancel(ctx)
-	defer cancel()
 	u.appImages, background = errgroup.WithContext(background)
+	defer func() {
+		cancel()
+		_ = u.appImages.Wait() // what is broken off tidies up behind itself
+	}()
 	fmt.Fprintf(o.Out, "Bringing up the local platform %q (%s)\n", o.Name, version.Version)
 	took, err := runActions(ctx, o.Out, u.actions(background), u.instance.Seconds)
 	if err != nil {
@@ -98,8 +101,9 @@ func (u *bringUp) images() []string {
 	return append(image.SystemImages(), image.AppImages()...)
 }
 
-// plan settles the instance's addresses, those of before if it has been up already.
-func (u *bringUp) plan() error {
+// plan settles the instance's addresses, those of before if it has been up already, and registers
+// it: both at once, so that of two new instances the second sees what the first has chosen.
+func (u *bringUp) plan(m *machineRecord) error {
 	known, err := loadInstance(u.layout)
 	if err != nil {
 		return err
@@ -108,6 +112,11 @@ func (u *bringUp) plan() error {
 	if err != nil {
 		return err
 	}
+	others, err := m.networks(u.layout)
+	if err != nil {
+		return err
+	}
+	taken = append(taken, others...)
 	if known == nil {
 		known = &Instance{Name: u.Name}
 		if known.Addresses, err = PlanAddresses(u.Name, taken); err != nil {
@@ -119,7 +128,10 @@ func (u *bringUp) plan() error {
 	}
 	known.Version = version.Version
 	u.instance = known
-	return known.save(u.layout)
+	if err := known.save(u.layout); err != nil {
+		return err
+	}
+	return m.enter(u.layout)
 }
 
 // actions are the steps of Up. background outlives the action that it is used in.
@@ -146,7 +158,8 @@ func (u *bringUp) actions(background context.Context) []action {
 }
 
 func (u *bringUp) network(context.Context) error {
-	if err := withMachine(func(m *machineRecord) error { return m.enter(u.layout) }); err != nil {
+	// Not before the machine's record, with the value from before, is written.
+	if err := writeSysctl(forwarding, "1"); err != nil {
 		return err
 	}
 	return connect(u.layout, u.instance.Addresses)
@@ -167,7 +180,7 @@ func (u *bringUp) configure(context.Context) error {
 	return err
 }
 
-func (u *bringUp) start(context.Context) error { return u.startProcesses() }
+func (u *bringUp) start(ctx context.Context) error { return u.startProcesses(ctx) }
 
 // systemImages waits for containerd, imports what the node itself needs, and begins
 // with the rest.

@@ -4,6 +4,13 @@
 package local_test
 
 import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,5 +91,45 @@ func eventually(t *testing.T, what string, done func() bool) {
 			t.Fatalf("not within 2 minutes: %s", what)
 		}
 		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// checkVolume looks at the claim's folder: the Pod's group owns it.
+func (p *platform) checkVolume(t *testing.T) {
+	t.Helper()
+	folders, err := filepath.Glob(filepath.Join("/var/lib/skerry", p.name, "volumes", "pvc-*"))
+	if err != nil || len(folders) != 1 {
+		t.Fatalf("want one volume's folder, have %v (%v)", folders, err)
+	}
+	info, err := os.Stat(folders[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if group := info.Sys().(*syscall.Stat_t).Gid; group != 2000 {
+		t.Errorf("group of the volume is %d, want the Pod's fsGroup 2000", group)
+	}
+}
+
+// checkClosed asks as somebody without a certificate.
+func (p *platform) checkClosed(t *testing.T) {
+	t.Helper()
+	server, err := url.Parse(p.status(t).Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: time.Minute}
+	for _, address := range []string{server.Host + "/api", net.JoinHostPort(server.Hostname(), "10250") + "/pods"} {
+		response, err := stranger.Get("https://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s answers a stranger with %s", address, response.Status)
+		}
+	}
+	if conn, err := net.DialTimeout("tcp", net.JoinHostPort(server.Hostname(), "2379"), time.Second); err == nil {
+		conn.Close()
+		t.Error("etcd can be reached from outside the node")
 	}
 }

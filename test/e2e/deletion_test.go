@@ -13,6 +13,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
@@ -69,9 +70,25 @@ func missing(from, in map[string]bool) []string {
 	return out
 }
 
+func allVolumesAreBound() error {
+	volumes := &unstructured.UnstructuredList{}
+	volumes.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "PersistentVolumeList"})
+	if err := platform.Host.Client.List(context.Background(), volumes); err != nil {
+		return err
+	}
+	for _, v := range volumes.Items {
+		if phase, _, _ := unstructured.NestedString(v.Object, "status", "phase"); phase != "Bound" {
+			return fmt.Errorf("PersistentVolume %s is %s", v.GetName(), phase)
+		}
+	}
+	return nil
+}
+
 // Deleting what was created leaves the host's full object list as it was before.
 func TestDeletionLeavesNothingBehind(t *testing.T) {
 	theEnvironment(t)
+	// The volumes of an environment that another story deleted go a little after their claims.
+	platform.Eventually(t, time.Minute, "no volume is on its way out", allVolumesAreBound)
 	before, err := everything(t.Context())
 	if err != nil {
 		t.Fatal(err)

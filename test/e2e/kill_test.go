@@ -53,11 +53,17 @@ func TestEveryProcessMayBeKilled(t *testing.T) {
 	for _, p := range processes(t) {
 		t.Run(p.Name, func(t *testing.T) {
 			pid := 0
-			for _, now := range processes(t) {
-				if now.Name == p.Name {
-					pid = now.PID
+			platform.Eventually(t, time.Minute, "it runs", func() error {
+				for _, now := range processes(t) {
+					if now.Name == p.Name {
+						pid = now.PID
+					}
 				}
-			}
+				if pid == 0 { // which would mean this process and all that belong to it
+					return fmt.Errorf("%s has no process", p.Name)
+				}
+				return nil
+			})
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 				t.Fatalf("killing %s (pid %d): %v", p.Name, pid, err)
 			}

@@ -109,7 +109,7 @@ func TestABadChartVersionIsNamedAndHeals(t *testing.T) {
 	}
 	ready := func() {
 		t.Helper()
-		if _, err := platform.Kubectl(t, name, "", "wait", "release.helm.crossplane.io/side-redis", "--for=condition=Ready", "--timeout=90s"); err != nil {
+		if _, err := platform.Kubectl(t, name, "", "wait", "release.helm.crossplane.io/side-redis", "--for=condition=Ready", "--timeout=150s"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,7 +145,7 @@ func TestABadChartVersionIsNamedAndHeals(t *testing.T) {
 		return nil
 	})
 	ready()
-	if _, err := platform.Kubectl(t, name, "", "delete", "release.helm.crossplane.io/side-redis", "--wait", "--timeout=90s"); err != nil {
+	if _, err := platform.Kubectl(t, name, "", "delete", "release.helm.crossplane.io/side-redis", "--wait", "--timeout=150s"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := platform.Object(t, "apps/v1", "StatefulSet", name+"--default", "side-redis-master"); err == nil {

@@ -3,7 +3,7 @@
 
 // Package platform gives tests and benchmarks a real local platform: containerd, kubelet,
 // PostgreSQL, Redis, Git. Main starts an instance of its own beside whatever runs on the
-// machine and removes it afterwards. SKERRY_KEEP=1 leaves it for a look.
+// machine and removes it afterwards. SKERRY_KEEP=1 leaves it for a look, until the next run.
 package platform
 
 import (
@@ -56,11 +56,11 @@ func withPlatform(run func() int) (code int, err error) {
 	if os.Geteuid() != 0 {
 		return 1, fmt.Errorf("the local platform needs root: run them with sudo")
 	}
-	Host.State, err = os.MkdirTemp("", "skerry-"+Host.Instance+"-")
-	if err != nil {
+	Host.State = stateOf(Host.Instance)
+	Host.Kubeconfig = filepath.Join(Host.State, "kubeconfig")
+	if err := clear(Host.Instance); err != nil {
 		return 1, err
 	}
-	Host.Kubeconfig = filepath.Join(Host.State, "kubeconfig")
 	if err := Stream("up", "--name", Host.Instance, "--state", Host.State); err != nil {
 		return 1, fmt.Errorf("skerry up: %w", err)
 	}
@@ -69,6 +69,7 @@ func withPlatform(run func() int) (code int, err error) {
 			fmt.Printf("kept: KUBECONFIG=%s; remove with: skerry down --name %s --state %s --purge\n", Host.Kubeconfig, Host.Instance, Host.State)
 			return
 		}
+		defer os.Remove(stateRoot)
 		if e := Stream("down", "--name", Host.Instance, "--state", Host.State, "--purge"); e != nil && err == nil {
 			code, err = 1, fmt.Errorf("skerry down: %w", e)
 		}
@@ -83,29 +84,47 @@ func withPlatform(run func() int) (code int, err error) {
 // makes it the Host for the rest of the test.
 func Bare(t testing.TB, instance string) {
 	t.Helper()
-	state, err := os.MkdirTemp("", "skerry-"+instance+"-")
-	if err != nil {
+	if err := clear(instance); err != nil {
 		t.Fatal(err)
-	}
-	local := func(args ...string) error {
-		args = append(append([]string{"local"}, args...), "--name", instance, "--state", state)
-		cmd := exec.Command(Program("skerry-kube"), args...)
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		return cmd.Run()
 	}
 	before := Host
 	t.Cleanup(func() {
 		Host = before
-		if err := local("down", "--purge"); err != nil {
+		defer os.Remove(stateRoot)
+		if err := local(instance, "down", "--purge"); err != nil {
 			t.Errorf("taking the bare cluster down: %v", err)
 		}
 	})
-	if err := local("up", "--node-only"); err != nil {
+	if err := local(instance, "up", "--node-only"); err != nil {
 		t.Fatalf("starting the bare cluster: %v", err)
 	}
-	if err := meet(instance, state); err != nil {
+	if err := meet(instance, stateOf(instance)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// stateRoot is not the CLI's own, by which it knows a local platform: Bare is to be none.
+const stateRoot = "/var/lib/skerry-test"
+
+// stateOf is the state folder of an instance: always the same, so that the next run, and
+// `make down`, find what one that was killed has left.
+func stateOf(instance string) string { return filepath.Join(stateRoot, instance) }
+
+// clear removes what a run that was killed, or that was to be kept, has left.
+func clear(instance string) error {
+	defer os.Remove(stateRoot) // unless there is another one's folder in it
+	if err := local(instance, "down", "--purge", "--keep-image-cache"); err != nil {
+		return fmt.Errorf("removing what an earlier run has left: %w", err)
+	}
+	return nil
+}
+
+// local runs a command of an instance, with its output shown.
+func local(instance string, args ...string) error {
+	args = append(append([]string{"local"}, args...), "--name", instance, "--state", stateOf(instance))
+	cmd := exec.Command(Program("skerry-kube"), args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd.Run()
 }
 
 // meet makes an instance that is up the Host.

@@ -13,14 +13,17 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -65,8 +68,10 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":     await,
 			"exits":     exits,
 			"namespace": func(ts *testscript.TestScript, _ bool, args []string) { namespace(ts, env.Client, args) },
+			"proposes":  proposes,
 			"play":      func(ts *testscript.TestScript, _ bool, args []string) { play(ts, env.Client, args) },
 		},
 	})
@@ -91,6 +96,43 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if code != want {
 		ts.Fatalf("%s ended with %d, want %d", strings.Join(args[1:], " "), code, want)
+	}
+}
+
+// await FILE PATTERN waits until what a program in the background writes to the file matches.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: await FILE PATTERN")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	said := []byte{}
+	patiently(ts, func() bool {
+		said, _ = os.ReadFile(ts.MkAbs(args[0])) // it may not be there yet
+		return pattern.Match(said)
+	}, func() string { return fmt.Sprintf("%s has no match for %s: %s", args[0], args[1], said) })
+}
+
+// proposes PATTERN PROGRAM ARGS...: what the program prints matches, sooner or later.
+func proposes(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: proposes PATTERN PROGRAM [ARGS...]")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	patiently(ts, func() bool {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		return pattern.MatchString(ts.ReadFile("stdout"))
+	}, func() string { return fmt.Sprintf("%s has no match for %s", strings.Join(args[1:], " "), args[0]) })
+}
+
+// patiently asks again and again, as long as tests wait for anything.
+func patiently(ts *testscript.TestScript, done func() bool, otherwise func() string) {
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
+	defer cancel()
+	err := wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) { return done(), nil })
+	if err != nil {
+		ts.Fatalf("%s", otherwise())
 	}
 }
 

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // The platform is installed twice and removed: what was given the first time stays, what is given the second
 // time wins, a dry run says so beforehand, and what is generated is made once and never shown.
 func TestInstallKeepsItsValues(t *testing.T) {
+	t.Setenv("HOME", t.TempDir()) // where kubectl keeps what it knows of a server's address
 	env := testenv.StartOwn(t)
 	skerry := func(args ...string) string {
 		t.Helper()

@@ -27,8 +27,9 @@ import (
 const (
 	// answerTime is how long the ClusterIP may take to accept a connection.
 	answerTime = 300 * time.Millisecond
-	// handshakeTime is how long it may then take to prove that it is the virtual cluster.
-	handshakeTime = 2 * time.Second
+	// handshakeTime is how long it may then take to prove that it is the virtual cluster: something
+	// is there, and it may be busy.
+	handshakeTime = 10 * time.Second
 )
 
 // Host is the host cluster as the person reaches it.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,11 +15,9 @@ import (
 var ErrLocked = errors.New("another process holds the lock")
 
 // tryLock takes the lock at path, or returns ErrLocked. The kernel lets go of it when
-// this process ends, however it ends.
+// this process ends, however it ends. The folder is not made here: without it the instance was
+// taken down, and a watcher that began late must not bring it back.
 func tryLock(path string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err

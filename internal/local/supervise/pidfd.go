@@ -100,7 +100,7 @@ func (r *Record) Stop(ctx context.Context, grace time.Duration) error {
 	if err := h.signal(unix.SIGKILL); err != nil {
 		return fmt.Errorf("killing %s: %w", r.Name, err)
 	}
-	killed, cancel := context.WithTimeout(ctx, 10*time.Second)
+	killed, cancel := context.WithTimeout(ctx, 30*time.Second) // its last write may take so long
 	defer cancel()
 	// After the deadline of the first wait the handle needs a fresh one.
 	if err := h.file.SetReadDeadline(time.Time{}); err != nil {

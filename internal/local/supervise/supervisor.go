@@ -70,11 +70,21 @@ func RunGuard(ctx context.Context, runDir string, supervisor Spec, log logr.Logg
 	return nil
 }
 
-// Start begins supervision of runDir unless it runs: the supervisor starts the rest.
-func Start(runDir string, supervisor Spec) error {
+// Start begins supervision of runDir unless it runs: the supervisor starts the rest. A stop that
+// was broken off is finished first, because the watchers that saw its marker no longer bring back
+// what has ended.
+func Start(ctx context.Context, runDir string, supervisor Spec) error {
 	f := folder(runDir)
-	if err := os.Remove(f.stopping()); err != nil && !os.IsNotExist(err) {
+	if err := os.MkdirAll(runDir, 0o700); err != nil {
 		return err
+	}
+	if f.isStopping() {
+		if err := StopSupervision(ctx, runDir); err != nil {
+			return err
+		}
+		if err := os.Remove(f.stopping()); err != nil {
+			return err
+		}
 	}
 	c, record, err := f.adopt(Supervisor)
 	if err != nil {
@@ -161,10 +171,10 @@ type keeper struct {
 func (k *keeper) keep(ctx context.Context, s Spec) {
 	log := k.log.WithValues("process", s.Name)
 	pause := firstBackOff
-	for ctx.Err() == nil && !k.stopping() {
+	for ctx.Err() == nil && !k.folder.isStopping() {
 		began := time.Now()
 		how, err := k.once(ctx, s)
-		if ctx.Err() != nil || k.stopping() {
+		if ctx.Err() != nil || k.folder.isStopping() {
 			return
 		}
 		if err != nil {
@@ -243,8 +253,8 @@ func (k *keeper) dependencies(ctx context.Context, s Spec) error {
 	return nil
 }
 
-func (k *keeper) stopping() bool {
-	_, err := os.Stat(k.folder.stopping())
+func (f folder) isStopping() bool {
+	_, err := os.Stat(f.stopping())
 	return err == nil
 }
 

@@ -57,6 +57,13 @@ func play(role, runDir string) error {
 		}
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
+		conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+		if err != nil {
+			return err
+		}
+		if _, err := conn.Write([]byte("READY=1")); err != nil {
+			return err
+		}
 		select {}
 	}
 	<-ctx.Done()
@@ -100,7 +107,7 @@ func up(t *testing.T) (runDir string) {
 			}
 		}
 	})
-	if err := Start(runDir, spec(runDir, Supervisor)); err != nil {
+	if err := Start(t.Context(), runDir, spec(runDir, Supervisor)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "all run", func() bool { return len(alive(t, runDir)) == len(everyone) })
@@ -169,7 +176,7 @@ func TestComponentsOutliveBothWatchers(t *testing.T) {
 	if diff := cmp.Diff(want, left); diff != "" {
 		t.Fatalf("the components run unwatched (-want +got):\n%s", diff)
 	}
-	if err := Start(runDir, spec(runDir, Supervisor)); err != nil {
+	if err := Start(t.Context(), runDir, spec(runDir, Supervisor)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "all run", func() bool { return len(alive(t, runDir)) == len(everyone) })
@@ -217,22 +224,6 @@ func TestUnrecordedProcessEnds(t *testing.T) {
 	t.Setenv(handshakeEnv, fmt.Sprint(read.Fd()))
 	if err := AwaitStart(); !errors.Is(err, ErrNotStarted) {
 		t.Errorf("got %v, want ErrNotStarted", err)
-	}
-}
-
-func TestStopKillsTheDeaf(t *testing.T) {
-	f := folder(t.TempDir())
-	c, err := f.start(spec(string(f), "deaf"), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go c.reap()
-	time.Sleep(300 * time.Millisecond) // Until it ignores the signal.
-	if err := c.record.Stop(t.Context(), 200*time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	if c.record.Alive() {
-		t.Error("it is still there")
 	}
 }
 
