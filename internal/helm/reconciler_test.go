@@ -164,3 +164,20 @@ func TestExternalNameAndOrphan(t *testing.T) {
 	w.untilGone("app")
 	w.configMap("other")
 }
+
+// A Release is heard of before the labels of its namespace are, and nothing else happens to it afterwards.
+func TestNamespaceComesLater(t *testing.T) {
+	w := newWorld(t, Options{Catalog: tinyChart(nil, "1.0.0")})
+	w.ns = platformv1alpha1.HostNamespace(w.vc, "later")
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}
+	w.create(ns)
+	w.allow()
+	w.create(w.releaseOf("app", "tiny", "1.0.0", ""))
+	w.until("app", condition("Synced", "False", "belongs to no virtual cluster"))
+	before := ns.DeepCopy()
+	ns.Labels = map[string]string{platformv1alpha1.LabelVirtualCluster: w.vc, platformv1alpha1.LabelVirtualNamespace: "later"}
+	if err := w.Client.Patch(t.Context(), ns, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	w.until("app", deployedAt(1))
+}

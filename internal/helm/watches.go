@@ -205,6 +205,14 @@ func enqueue(releases handler.MapFunc, t *tracker, part bool) handler.EventHandl
 	}
 }
 
+// releasesIn maps a namespace to its Releases: whose it is decides about them, and one that is new to the
+// cache, or gets its labels later, is told of after its Releases.
+func releasesIn(reader client.Reader) handler.MapFunc {
+	return func(ctx context.Context, ns client.Object) []reconcile.Request {
+		return listReleases(ctx, reader, ns, client.InNamespace(ns.GetName()))
+	}
+}
+
 // releasesOf maps an object to the Releases of its namespace that its key leads to.
 func releasesOf(reader client.Reader, key objectKey) handler.MapFunc {
 	return func(ctx context.Context, obj client.Object) []reconcile.Request {
@@ -212,18 +220,22 @@ func releasesOf(reader client.Reader, key objectKey) handler.MapFunc {
 		if value == "" {
 			return nil
 		}
-		var releases helmv1beta1.ReleaseList
-		err := reader.List(ctx, &releases, client.InNamespace(obj.GetNamespace()),
+		return listReleases(ctx, reader, obj, client.InNamespace(obj.GetNamespace()),
 			client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector(key.index, value)})
-		if err != nil {
-			log.FromContext(ctx).Error(err, "finding the Releases of an object", "namespace", obj.GetNamespace(), "name", obj.GetName())
-			return nil
-		}
-		requests := make([]reconcile.Request, 0, len(releases.Items))
-		for i := range releases.Items {
-			rel := &releases.Items[i]
-			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: rel.Namespace, Name: rel.Name}})
-		}
-		return requests
 	}
+}
+
+// listReleases are those that an event of obj concerns.
+func listReleases(ctx context.Context, reader client.Reader, obj client.Object, which ...client.ListOption) []reconcile.Request {
+	var releases helmv1beta1.ReleaseList
+	if err := reader.List(ctx, &releases, which...); err != nil {
+		log.FromContext(ctx).Error(err, "finding the Releases of an object", "namespace", obj.GetNamespace(), "name", obj.GetName())
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(releases.Items))
+	for i := range releases.Items {
+		rel := &releases.Items[i]
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: rel.Namespace, Name: rel.Name}})
+	}
+	return requests
 }
