@@ -58,6 +58,23 @@ func TestDriftIsRepaired(t *testing.T) {
 	w.until("db-postgresql", all(deployedAt(1), condition("Ready", "True", "")))
 }
 
+// A repair that the API server refuses is made once it may be: nothing more happens to the object by then.
+func TestARefusedRepairIsMadeLater(t *testing.T) {
+	w := newWorld(t, Options{Catalog: tinyChart(nil, "1.0.0")}).allow()
+	w.create(w.releaseOf("app", "tiny", "1.0.0", `{"text":"one"}`))
+	w.until("app", deployedAt(1))
+	w.restrict("configmaps", "get", "list", "watch")
+	if err := w.Client.Delete(t.Context(), w.configMap("app")); err != nil {
+		t.Fatal(err)
+	}
+	w.until("app", condition("Synced", "False", "ConfigMap app"))
+	w.restrict("configmaps", "*")
+	w.eventually(func() error {
+		return w.Client.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "app"}, &corev1.ConfigMap{})
+	})
+	w.until("app", deployedAt(1))
+}
+
 // What drifted while no engine ran is found by the next one, also when nobody can fetch the chart.
 func TestDriftWhileTheEngineWasAway(t *testing.T) {
 	w := newWorld(t, Options{Catalog: tinyChart(nil, "1.0.0")}).allow()

@@ -176,6 +176,9 @@ func (r *Reconciler) act(ctx context.Context, rel *helmv1beta1.Release, t *tenan
 		}
 		if o.Decision.Do == doRepair {
 			r.tracker.repaired(key, time.Now())
+			if failed != nil {
+				r.tracker.mark(key) // it still differs, and nothing will happen to it by itself
+			}
 		}
 	}
 	return errors.Join(failed, fmt.Errorf("release %s does not come to rest after %d actions", j.name, mostActions))

@@ -6,6 +6,7 @@ package helm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -101,6 +103,36 @@ func (w *world) allow() *world {
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: w.vc, Name: platformv1alpha1.TenantServiceAccount}},
 	})
 	return w
+}
+
+// restrict gives the tenant other verbs for the resources of a rule, and waits until the API server knows.
+func (w *world) restrict(resource string, verbs ...string) {
+	w.t.Helper()
+	role := &rbacv1.Role{}
+	if err := w.Client.Get(w.t.Context(), client.ObjectKey{Namespace: w.ns, Name: "tenant"}, role); err != nil {
+		w.t.Fatal(err)
+	}
+	attributes := &authorizationv1.ResourceAttributes{Namespace: w.ns, Verb: "delete", Resource: resource}
+	for i := range role.Rules {
+		if slices.Contains(role.Rules[i].Resources, resource) {
+			role.Rules[i].Verbs, attributes.Group = verbs, role.Rules[i].APIGroups[0]
+		}
+	}
+	if err := w.Client.Update(w.t.Context(), role); err != nil {
+		w.t.Fatal(err)
+	}
+	testenv.Eventually(w.t, func(ctx context.Context) error {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: "system:serviceaccount:" + w.vc + ":" + platformv1alpha1.TenantServiceAccount, ResourceAttributes: attributes,
+		}}
+		if err := w.Client.Create(ctx, review); err != nil {
+			return err
+		}
+		if review.Status.Allowed != slices.Contains(verbs, "*") {
+			return fmt.Errorf("the tenant may delete %s: %t", resource, review.Status.Allowed)
+		}
+		return nil
+	})
 }
 
 // start runs the engine in a manager of its own; kill ends it as a crash would.
