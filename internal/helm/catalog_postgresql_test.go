@@ -5,6 +5,7 @@ package helm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -131,7 +132,13 @@ func TestPostgreSQLFirstStartMayBeKilled(t *testing.T) {
 		t.Skip("only root can end a group of processes for sure")
 	}
 	p.install("auth: {username: app, password: pw, database: app}")
-	data := p.env["PGDATA"]
+	data, path := p.env["PGDATA"], p.env["PATH"]
+	// However late the test looks, initdb has not ended.
+	bin, script := p.dir("bin"), "#!/bin/sh\nPATH=\"${PATH#*:}\" initdb \"$@\" && sleep 3600\n"
+	if err := errors.Join(os.Mkdir(bin, 0o755), os.WriteFile(filepath.Join(bin, "initdb"), []byte(script), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	p.env["PATH"] = bin + ":" + path
 	p.start()
 	testenv.Eventually(t, func(context.Context) error {
 		_, err := os.Stat(data + ".new")
@@ -141,6 +148,7 @@ func TestPostgreSQLFirstStartMayBeKilled(t *testing.T) {
 	if _, err := os.Stat(data); err == nil {
 		t.Error("half a database cluster has its final name")
 	}
+	p.env["PATH"] = path
 	for after := 200 * time.Millisecond; after < 1500*time.Millisecond; after += 300 * time.Millisecond {
 		p.start()
 		select {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,7 +18,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/skerry-platform/skerry/internal/testenv"
 )
@@ -198,14 +198,21 @@ func (n *node) saysNot(text string) {
 	}
 }
 
+// freePort is below the ports that the kernel gives out by itself, so that no listener or connection of another
+// test takes it before the server does.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		port := 20000 + rand.IntN(10000)
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal(err)
+	return 0
 }
 
 // needs skips a test when a program is not on this machine.
@@ -225,4 +232,4 @@ func needs(t *testing.T, install string, programs ...string) {
 }
 
 // soon bounds one attempt to talk to a server.
-const soon = 5 * time.Second
+const soon = testenv.Patience

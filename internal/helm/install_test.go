@@ -66,7 +66,7 @@ func TestInstallChart(t *testing.T) {
 	var told []string
 	options := InstallOptions{
 		RESTConfig: env.Config, Chart: platformChart("Widget", "first"), Release: "skerry", Namespace: ns,
-		Values: map[string]any{"replicas": 0}, Timeout: 20 * time.Second,
+		Values: map[string]any{"replicas": 0}, Timeout: testenv.Patience,
 		Progress: func(text string) { told = append(told, text) },
 	}
 	install := func() {
@@ -106,7 +106,7 @@ func TestInstallChart(t *testing.T) {
 		t.Errorf("waiting in vain says: %v", err)
 	}
 
-	uninstall := UninstallOptions{RESTConfig: env.Config, Release: "skerry", Namespace: ns, CRDsOf: options.Chart, DeleteNamespace: true, Timeout: 20 * time.Second}
+	uninstall := UninstallOptions{RESTConfig: env.Config, Release: "skerry", Namespace: ns, CRDsOf: options.Chart, DeleteNamespace: true, Timeout: testenv.Patience}
 	for range 2 {
 		if err := UninstallChart(t.Context(), uninstall); err != nil {
 			t.Fatal(err)
