@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	argov1alpha1 "github.com/skerry-platform/skerry/api/argoproj.io/v1alpha1"
@@ -201,13 +204,32 @@ func inventoryOf(app *argov1alpha1.Application) apply.Inventory {
 func (p *pass) leftovers() apply.Inventory {
 	var out apply.Inventory
 	for _, e := range apply.Difference(p.inventory(), p.wanted()) {
-		o, exists, known := p.watches.lookup(e)
-		if known && (!exists || o.terminating || o.noPrune) {
+		o, exists, _ := p.watches.lookup(e)
+		if p.gone.Contains(e) || p.going.Contains(e) || exists && (o.terminating || o.noPrune) {
 			continue
 		}
 		out = append(out, e)
 	}
 	return out
+}
+
+// findGone looks for objects of earlier revisions that went by now, or are going. The watch may not have heard yet of what was
+// applied, and what leaves the inventory is never deleted: so the cluster itself is asked about
+// what the watch does not show.
+func (p *pass) findGone(ctx context.Context) {
+	for _, e := range apply.Difference(p.inventory(), p.wanted()) {
+		if _, exists, known := p.watches.lookup(e); exists || !known {
+			continue
+		}
+		live := e.Object()
+		err := p.dest.client.Get(ctx, client.ObjectKeyFromObject(live), live)
+		switch {
+		case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+			p.gone = append(p.gone, e)
+		case err == nil && !live.GetDeletionTimestamp().IsZero():
+			p.going = append(p.going, e)
+		}
+	}
 }
 
 // follow watches everything that is or should be on the destination.

@@ -157,8 +157,9 @@ type pass struct {
 	// targeted: the targets are those of the revision. Without it nothing is known of what should be there.
 	targeted bool
 	compared bool
-	// applied are the objects that this pass changed, gone those that it saw go.
-	applied, gone apply.Inventory
+	// applied are the objects that this pass changed, gone those that it saw go, going those that
+	// it saw being deleted without the watch.
+	applied, gone, going apply.Inventory
 }
 
 // run goes through the steps. What goes wrong becomes a condition; an error is only what
@@ -171,6 +172,7 @@ func (p *pass) run(ctx context.Context) (time.Duration, error) {
 		return p.retryIn(), nil
 	}
 	p.failures = 0
+	p.findGone(ctx)
 	v := decide(p.situation())
 	if v.Sync {
 		if err := p.sync(ctx, v); err != nil {

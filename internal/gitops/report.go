@@ -125,9 +125,7 @@ func (p *pass) reportResources() {
 	}
 	var resources []argov1alpha1.ResourceStatus
 	for _, e := range apply.Difference(apply.Union(wanted, inv), p.gone) {
-		if r, ok := p.resource(e, wanted.Contains(e), before[e]); ok {
-			resources = append(resources, r)
-		}
+		resources = append(resources, p.resource(e, wanted.Contains(e), before[e]))
 	}
 	p.app.Status.Resources = resources
 	worst := worstHealth(resources)
@@ -138,10 +136,10 @@ func (p *pass) reportResources() {
 	have.Status, have.Message = worst.Status, worst.Message
 }
 
-// resource is the state of one object. ok is false when it is gone and not wanted.
-func (p *pass) resource(e apply.Entry, wanted bool, before argov1alpha1.ResourceStatus) (r argov1alpha1.ResourceStatus, ok bool) {
+// resource is the state of one object.
+func (p *pass) resource(e apply.Entry, wanted bool, before argov1alpha1.ResourceStatus) argov1alpha1.ResourceStatus {
 	gvk := schema.FromAPIVersionAndKind(e.APIVersion, e.Kind)
-	r = argov1alpha1.ResourceStatus{
+	r := argov1alpha1.ResourceStatus{
 		Group: gvk.Group, Version: gvk.Version, Kind: e.Kind, Namespace: e.Namespace, Name: e.Name,
 		Status: before.Status, RequiresPruning: !wanted || !p.targeted && before.RequiresPruning,
 	}
@@ -167,8 +165,6 @@ func (p *pass) resource(e apply.Entry, wanted bool, before argov1alpha1.Resource
 		h.Message = "just applied"
 	case known && exists:
 		h = seen.health
-	case known && !wanted:
-		return r, false
 	case known && differs:
 		h = health(argov1alpha1.HealthMissing, "it is not on the cluster")
 	case before.Health != nil:
@@ -179,5 +175,5 @@ func (p *pass) resource(e apply.Entry, wanted bool, before argov1alpha1.Resource
 		h.LastTransitionTime = before.Health.LastTransitionTime
 	}
 	r.Health = &h
-	return r, true
+	return r
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ import (
 // that may come to exist: a crash at any point leaves them in the inventory.
 func (p *pass) sync(ctx context.Context, v verdict) error {
 	began := time.Now()
-	old := p.inventory()
+	old := apply.Difference(p.inventory(), p.gone)
 	state := &argov1alpha1.OperationState{
 		Operation: p.operation(v), Phase: argov1alpha1.OperationRunning, StartedAt: *p.stamp(), RetryCount: v.Retry,
 		SyncResult: &argov1alpha1.SyncOperationResult{Revision: p.current.commit, Source: *p.app.Spec.Source},
@@ -173,7 +174,7 @@ func (p *pass) prune(ctx context.Context, old apply.Inventory, state *argov1alph
 	for _, e := range doomed {
 		p.result(state, e, argov1alpha1.ResultPruned, "")
 	}
-	p.gone = append(released, apply.Difference(doomed, remaining)...)
+	p.gone = slices.Concat(p.gone, released, apply.Difference(doomed, remaining))
 	return err
 }
 

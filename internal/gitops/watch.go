@@ -184,7 +184,8 @@ func (k *kindWatch) Delete(obj any) error {
 }
 
 // Replace implements cache.ReflectorStore: the first list, and each one after a watch
-// that could not go on.
+// that could not go on. What was changed before the first list, but after the comparison, is told by
+// nothing else.
 func (k *kindWatch) Replace(list []any, _ string) error {
 	objects := make(map[client.ObjectKey]observed, len(list))
 	for _, item := range list {
@@ -192,10 +193,10 @@ func (k *kindWatch) Replace(list []any, _ string) error {
 		objects[client.ObjectKeyFromObject(o)] = observe(o)
 	}
 	k.mu.Lock()
-	drift := k.synced && len(objects) != len(k.objects)
+	drift := !k.synced || len(objects) != len(k.objects)
 	for key, now := range objects {
 		before, existed := k.objects[key]
-		drift = drift || k.synced && (!existed || before.fingerprint != now.fingerprint)
+		drift = drift || !existed || before.fingerprint != now.fingerprint
 	}
 	k.objects, k.synced = objects, true
 	k.mu.Unlock()
