@@ -37,7 +37,13 @@ func (r *reconciler) delete(ctx context.Context, app *argov1alpha1.Application) 
 	p := &pass{reconciler: r, tracked: r.tracked(client.ObjectKeyFromObject(app)), app: app, before: app.DeepCopy(), now: time.Now()}
 	remaining, err := p.takeBack(limited)
 	switch {
-	case errors.Is(err, errNoCluster):
+	case !isProblem(err):
+		p.silentSince = time.Time{}
+	case p.silentSince.IsZero():
+		p.silentSince = p.now
+	}
+	switch {
+	case errors.Is(err, errNoCluster) && r.isClusterGone(limited, app):
 		return ctrl.Result{}, p.release(ctx, "its cluster is gone")
 	case err != nil && p.mayGiveUp(limited, err):
 		return ctrl.Result{}, p.release(ctx, "its cluster cannot be reached: "+err.Error())
@@ -92,14 +98,23 @@ func (p *pass) takeBack(ctx context.Context) (apply.Inventory, error) {
 	return remaining, err
 }
 
+// isClusterGone asks the API server: the cache may be behind a Secret that was replaced, and what is let go is
+// never deleted.
+func (r *reconciler) isClusterGone(ctx context.Context, app *argov1alpha1.Application) bool {
+	now := &destinations{secrets: r.reader, namespace: r.opts.Namespace}
+	_, err := now.find(ctx, app.Spec.Destination)
+	return errors.Is(err, errNoCluster)
+}
+
 // mayGiveUp decides whether to let go although the destination could not be cleaned: the
-// virtual cluster behind it is gone, or it has not answered for as long as Options allow.
+// virtual cluster behind it is gone, or it has not answered for as long as Options allow. How old the
+// deletion is says nothing: the engine may have been away, and the cluster with it.
 // A cluster that answers and refuses is waited for.
 func (p *pass) mayGiveUp(ctx context.Context, err error) bool {
 	if !isProblem(err) {
 		return false
 	}
-	if p.now.Sub(p.app.DeletionTimestamp.Time) > p.opts.DeletionPatience {
+	if p.now.Sub(p.silentSince) > p.opts.DeletionPatience {
 		return true
 	}
 	if p.dest == nil || p.dest.virtualCluster == "" {

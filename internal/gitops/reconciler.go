@@ -54,16 +54,18 @@ type tracked struct {
 	// refresh: ask the repository. drift: compare with the destination.
 	refresh, drift atomic.Bool
 
-	source     argov1alpha1.ApplicationSource
-	revision   *loaded
-	checkedAt  time.Time
-	failures   int
-	patience   patience
-	comparison *comparison
-	dest       *destination
-	watches    *watches
-	heals      int
-	healedAt   time.Time
+	source    argov1alpha1.ApplicationSource
+	revision  *loaded
+	checkedAt time.Time
+	failures  int
+	patience  patience
+	// silentSince is when a deletion got no answer first; zero once it did.
+	silentSince time.Time
+	comparison  *comparison
+	dest        *destination
+	watches     *watches
+	heals       int
+	healedAt    time.Time
 }
 
 // loaded is one revision's content.
