@@ -55,6 +55,7 @@ func unservedGroup(err error) (string, bool) {
 // to look again by itself; 0 is not at all.
 func (l *liveObjects) awaitGroup(app types.NamespacedName, group string) (time.Duration, error) {
 	l.mu.Lock()
+	before, waited := l.unserved.groups[app]
 	l.unserved.groups[app] = group
 	heard, recently := l.unserved.news[group]
 	l.mu.Unlock()
@@ -62,6 +63,10 @@ func (l *liveObjects) awaitGroup(app types.NamespacedName, group string) (time.D
 		if err := l.watch(app, gvk); err != nil {
 			return 0, err
 		}
+	}
+	if !waited || before != group {
+		// What came after the look and before the wait was told to nobody.
+		return settlingRetry, nil
 	}
 	if recently && time.Since(heard) < settling {
 		return settlingRetry, nil
