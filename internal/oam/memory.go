@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	oamv1 "github.com/skerry-platform/skerry/api/core.oam.dev/v1beta1"
 	"github.com/skerry-platform/skerry/internal/oam/render"
 )
 
@@ -36,6 +37,8 @@ type appMemory struct {
 	// applied, by component: the key that it was applied for, and the objects'
 	// fingerprints right after.
 	applied map[string]appliedAs
+	// recorded is the newest revision that was put on record.
+	recorded *oamv1.Revision
 	// succeeded is the revision that has been marked as such.
 	succeeded string
 }

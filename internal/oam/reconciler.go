@@ -138,7 +138,7 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 		setFailed(app, err)
 		return ctrl.Result{}, err
 	}
-	if run.result != nil && run.refused == nil {
+	if run.result != nil && run.refused == nil && run.pinned == "" {
 		err := r.stages.observe("revision", func() error {
 			return r.record(ctx, app, run.definitions, run.revision, run.result.Plan.RevisionLimit)
 		})
@@ -146,6 +146,7 @@ func (r *reconciler) bring(ctx context.Context, app *oamv1.Application) (ctrl.Re
 			setUnrecorded(app, err)
 			return ctrl.Result{}, err
 		}
+		run.memory.recorded = run.revision.DeepCopy()
 	}
 	if run.result != nil {
 		err = r.stages.observe("apply", func() error {

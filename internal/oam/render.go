@@ -35,16 +35,27 @@ func (r *reconciler) render(ctx context.Context, run *run) error {
 	} else {
 		run.refused = run.unparsed
 	}
-	if run.app.Status.LatestRevision == nil {
+	latest := run.latest()
+	if latest == nil {
 		return nil
 	}
-	return r.renderRecorded(ctx, run, *run.app.Status.LatestRevision)
+	return r.renderRecorded(ctx, run, *latest)
+}
+
+// latest is the newest version on record. The status may be behind: its last write may have been refused, or not
+// have reached the cache.
+func (run *run) latest() *oamv1.Revision {
+	told, known := run.app.Status.LatestRevision, run.memory.recorded
+	if known != nil && (told == nil || told.Revision < known.Revision) {
+		return known
+	}
+	return told
 }
 
 // renderPinned renders the latest version on record when the Application asks to stay with
 // it: its annotation says the version that it was published as.
 func (r *reconciler) renderPinned(ctx context.Context, run *run) (pinned bool, err error) {
-	version, latest := run.app.Annotations[oamv1.AnnotationPublishVersion], run.app.Status.LatestRevision
+	version, latest := run.app.Annotations[oamv1.AnnotationPublishVersion], run.latest()
 	if version == "" || latest == nil {
 		return false, nil
 	}
