@@ -126,6 +126,9 @@ func (w *worktree) fetch(ctx context.Context, ref plumbing.ReferenceName, hash p
 	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
 		return fmt.Errorf("fetching %s: %w", w.url, err)
 	}
+	if now, err := w.repo.Reference(ref, true); err != nil || now.Hash() != hash {
+		return errors.Join(errOutrun, err) // it moved since it was listed
+	}
 	return nil
 }
 
