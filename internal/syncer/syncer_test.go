@@ -55,6 +55,8 @@ func TestSyncer(t *testing.T) {
 		{"two Releases that want one name", releasesCollide},
 		{"nodes, storage classes and definitions appear", sharedAppear},
 		{"a restart compares everything", restartCompares},
+		{"a host namespace that never opens keeps nobody waiting", hostNamespaceNeverOpens},
+		{"a view that lags behind decides nothing for good", viewLags},
 		{"nothing is written at rest", quietAtRest},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.run(t, w) })
