@@ -31,6 +31,9 @@ func viewLags(t *testing.T, w *world) {
 		run  func(*testing.T, *world, *tenant)
 	}{
 		{"a namespace just made keeps what it asked for, and its host namespace", namespaceLags},
+		{"a Service made anew keeps its host Service", serviceLags},
+		{"a Service made again on the host keeps its node port", servicePortReleased},
+		{"a node port stays changed when the host does not answer", serviceChangeFails},
 		{"a host namespace that cannot be read is tried again", hostNamespaceUnreadable},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.run(t, w, idleTenant(t, w)) })
@@ -117,5 +120,106 @@ func namespaceLags(t *testing.T, w *world, tenant *tenant) {
 				t.Error("the host namespace of the namespace made anew was given back")
 			}
 		})
+	}
+}
+
+// serviceLags has admission make the host Service of one whose namesake is just being deleted, and of which the cache
+// says so longer than it is true.
+func serviceLags(t *testing.T, w *world, tenant *tenant) {
+	in := lagsSpace(w)
+	before := simpleService(in.virtual, "anew")
+	before.Finalizers = []string{platformv1alpha1.FinalizerHost}
+	create(t, w.virtual.Client, before)
+	if err := w.virtual.Client.Delete(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	before = await(t, w.virtual.Client, in.virtual, "anew", func(s *corev1.Service) error { return want(s.DeletionTimestamp != nil, "not being deleted") })
+	virtual := simpleService(in.virtual, "anew")
+	request, answered := context.WithCancel(t.Context())
+	host, err := (&Syncer{tenant: tenant}).AllocateService(request, virtual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(when string) {
+		t.Helper()
+		p := servicePair{key: client.ObjectKeyFromObject(virtual), space: in, virtual: before.DeepCopy(), host: host.DeepCopy()}
+		if _, err := (&services{tenant}).both(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.host.Client.Get(t.Context(), client.ObjectKeyFromObject(host), &corev1.Service{}); err != nil {
+			t.Errorf("%s, the new Service's host Service was deleted with the old one: %v", when, err)
+		}
+	}
+	look("while the request is on its way")
+	if err := tenant.dropFinalizer(t.Context(), before.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	virtual.Spec.ClusterIP, virtual.Spec.ClusterIPs = host.Spec.ClusterIP, host.Spec.ClusterIPs
+	create(t, w.virtual.Client, virtual)
+	answered()
+	look("before the cache shows it")
+}
+
+// servicePortReleased deletes a host Service whose addresses the API server frees only a moment after it said so.
+func servicePortReleased(t *testing.T, w *world, tenant *tenant) {
+	in := lagsSpace(w)
+	virtual := simpleService(in.virtual, "freed")
+	virtual.Spec.Type = corev1.ServiceTypeNodePort
+	create(t, w.virtual.Client, virtual)
+	holder := simpleService(in.host, "holder")
+	holder.Spec.Type, holder.Spec.Ports = virtual.Spec.Type, virtual.Spec.Ports
+	asked := 0
+	tenant.host = interceptor.NewClient(watching(t, w.host.Config), interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+			asked++
+			switch asked {
+			case 1:
+				create(t, w.host.Client, holder)
+			case 3:
+				if err := w.host.Client.Delete(ctx, holder); err != nil {
+					t.Error(err)
+				}
+			}
+			return c.Create(ctx, obj, opts...)
+		},
+	})
+	p := servicePair{key: client.ObjectKeyFromObject(virtual), space: in, virtual: virtual.DeepCopy()}
+	if _, err := (&services{tenant}).down(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	host := await[corev1.Service](t, w.host.Client, in.host, "freed", nil)
+	if got, wanted := host.Spec.Ports[0].NodePort, virtual.Spec.Ports[0].NodePort; got != wanted {
+		t.Errorf("it came back with node port %d, want %d", got, wanted)
+	}
+}
+
+// serviceChangeFails has a change of a node port fail on its way to the host.
+func serviceChangeFails(t *testing.T, w *world, tenant *tenant) {
+	in := lagsSpace(w)
+	virtual := simpleService(in.virtual, "changed")
+	virtual.Spec.Type = corev1.ServiceTypeNodePort
+	create(t, w.virtual.Client, virtual)
+	p := servicePair{key: client.ObjectKeyFromObject(virtual), space: in, virtual: virtual}
+	if _, err := (&services{tenant}).down(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	host := await[corev1.Service](t, w.host.Client, in.host, "changed", nil)
+	wanted := int32(32100)
+	if host.Spec.Ports[0].NodePort == wanted {
+		wanted++
+	}
+	update(t, w.virtual.Client, virtual, func() { virtual.Spec.Ports[0].NodePort = wanted })
+	lost := apierrors.NewTimeoutError("the host does not answer", 1)
+	tenant.host = interceptor.NewClient(watching(t, w.host.Config), interceptor.Funcs{
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return lost
+		},
+	})
+	p.virtual, p.host = virtual.DeepCopy(), host
+	if _, err := (&services{tenant}).both(t.Context(), p); !apierrors.IsTimeout(err) {
+		t.Errorf("the step gives %v, want what happened", err)
+	}
+	if now := await[corev1.Service](t, w.virtual.Client, in.virtual, "changed", nil); now.Spec.Ports[0].NodePort != wanted {
+		t.Errorf("the user's node port %d became %d because a request was lost", wanted, now.Spec.Ports[0].NodePort)
 	}
 }
