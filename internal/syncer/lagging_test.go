@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -34,6 +35,9 @@ func viewLags(t *testing.T, w *world) {
 		{"a Service made anew keeps its host Service", serviceLags},
 		{"a Service made again on the host keeps its node port", servicePortReleased},
 		{"a node port stays changed when the host does not answer", serviceChangeFails},
+		{"a claim that was just bound is not made again", claimLags},
+		{"a Pod that just succeeded does not fail", podLags},
+		{"a Release changed twice has the last change only", releaseLags},
 		{"a host namespace that cannot be read is tried again", hostNamespaceUnreadable},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.run(t, w, idleTenant(t, w)) })
@@ -221,5 +225,73 @@ func serviceChangeFails(t *testing.T, w *world, tenant *tenant) {
 	}
 	if now := await[corev1.Service](t, w.virtual.Client, in.virtual, "changed", nil); now.Spec.Ports[0].NodePort != wanted {
 		t.Errorf("the user's node port %d became %d because a request was lost", wanted, now.Spec.Ports[0].NodePort)
+	}
+}
+
+// claimLags deletes, on the host, a claim of which the cache does not know yet that it was bound.
+func claimLags(t *testing.T, w *world, tenant *tenant) {
+	in := lagsSpace(w)
+	claim := simpleClaim(in.virtual, "data")
+	claim.Spec.VolumeName = "pv-claim-lags"
+	claim.Finalizers = []string{platformv1alpha1.FinalizerHost}
+	create(t, w.virtual.Client, claim)
+	shown := claim.DeepCopy()
+	setStatus(t, w.virtual.Client, claim, func() { claim.Status.Phase = corev1.ClaimBound })
+	p := claimPair{key: client.ObjectKeyFromObject(claim), space: in, virtual: shown}
+	if _, err := (&claims{tenant}).down(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.host.Client.Get(t.Context(), client.ObjectKey{Namespace: in.host, Name: "data"}, &corev1.PersistentVolumeClaim{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the host has a new, empty claim under the name of one with data: %v", err)
+	}
+}
+
+// podLags removes the host Pod of one of which the cache does not know yet that it succeeded.
+func podLags(t *testing.T, w *world, tenant *tenant) {
+	in := lagsSpace(w)
+	pod := simplePod(in.virtual, "job-1")
+	pod.Finalizers = []string{"batch.kubernetes.io/job-tracking"}
+	create(t, w.virtual.Client, pod)
+	shown := pod.DeepCopy()
+	shown.Status.Phase, shown.Status.StartTime = corev1.PodRunning, ptr.To(metav1.Now())
+	setStatus(t, w.virtual.Client, pod, func() { pod.Status.Phase = corev1.PodSucceeded })
+	steps := &pods{tenant: tenant, refs: &referenced{tenant}, tokens: &tokens{tenant}}
+	p := podPair{key: client.ObjectKeyFromObject(pod), space: in, virtual: shown}
+	if _, err := steps.down(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if now := await[corev1.Pod](t, w.virtual.Client, in.virtual, "job-1", nil); now.Status.Phase != corev1.PodSucceeded {
+		t.Errorf("the Job's Pod succeeded, and is counted as %s", now.Status.Phase)
+	}
+	update(t, w.virtual.Client, pod, func() { pod.Finalizers = nil })
+}
+
+// releaseLags changes a Release twice before the cache of the host's knows of the first change.
+func releaseLags(t *testing.T, w *world, tenant *tenant) {
+	in := lagsSpace(w)
+	steps := &releases{tenant: tenant, has: served{hostReleases: true, namespacedReleases: true}, refs: &referenced{tenant}}
+	virtual := simpleRelease(namespacedReleaseKind, in.virtual, "db", "")
+	create(t, w.virtual.Client, virtual)
+	host := tenant.hostRelease(virtual)
+	create(t, w.host.Client, host)
+	shown := host.DeepCopy()
+	change := func(values map[string]any, host *unstructured.Unstructured) error {
+		_ = unstructured.SetNestedMap(virtual.Object, values, "spec", "forProvider", "values")
+		return steps.change(t.Context(), slot{key: client.ObjectKeyFromObject(virtual), space: in, virtual: virtual, host: host})
+	}
+	if err := change(map[string]any{"size": "1", "debug": "on"}, host); err != nil {
+		t.Fatal(err)
+	}
+	last := map[string]any{"size": "2"}
+	if err := change(last, shown); !apierrors.IsConflict(err) {
+		t.Errorf("a change of what is not there any more gives %v, want a conflict", err)
+	}
+	now := awaitRelease(t, w.host.Client, namespacedReleaseKind, in.host, "db", nil)
+	if err := change(last, now); err != nil {
+		t.Fatal(err)
+	}
+	now = awaitRelease(t, w.host.Client, namespacedReleaseKind, in.host, "db", nil)
+	if values, _, _ := unstructured.NestedStringMap(now.Object, "spec", "forProvider", "values"); len(values) != 1 || values["size"] != "2" {
+		t.Errorf("the host's Release has values %v, the virtual one %v", values, last)
 	}
 }

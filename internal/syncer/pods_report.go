@@ -92,9 +92,14 @@ func (s *pods) reportLost(ctx context.Context, virtual *corev1.Pod) error {
 	if finished(virtual) || len(virtual.Finalizers) == 0 {
 		return nil
 	}
-	before := virtual.DeepCopy()
-	lose(virtual, now())
-	return client.IgnoreNotFound(patchStatus(ctx, s.virtual, virtual, before))
+	// The cache may not have the end yet that was just reported.
+	live, err := find[corev1.Pod](ctx, s.virtualLive, client.ObjectKeyFromObject(virtual))
+	if err != nil || live == nil || live.UID != virtual.UID || finished(live) {
+		return err
+	}
+	before := live.DeepCopy()
+	lose(live, now())
+	return client.IgnoreNotFound(patchStatus(ctx, s.virtual, live, before))
 }
 
 // refused says whether an error is the host's answer to what the user asked (a quota, a policy,
