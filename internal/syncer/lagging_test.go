@@ -37,6 +37,7 @@ func viewLags(t *testing.T, w *world) {
 		{"a node port stays changed when the host does not answer", serviceChangeFails},
 		{"a claim that was just bound is not made again", claimLags},
 		{"a Pod that just succeeded does not fail", podLags},
+		{"a Pod made anew is not taken for the one before it", podNamesake},
 		{"a Release changed twice has the last change only", releaseLags},
 		{"a host namespace that cannot be read is tried again", hostNamespaceUnreadable},
 	} {
@@ -244,26 +245,6 @@ func claimLags(t *testing.T, w *world, tenant *tenant) {
 	if err := w.host.Client.Get(t.Context(), client.ObjectKey{Namespace: in.host, Name: "data"}, &corev1.PersistentVolumeClaim{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the host has a new, empty claim under the name of one with data: %v", err)
 	}
-}
-
-// podLags removes the host Pod of one of which the cache does not know yet that it succeeded.
-func podLags(t *testing.T, w *world, tenant *tenant) {
-	in := lagsSpace(w)
-	pod := simplePod(in.virtual, "job-1")
-	pod.Finalizers = []string{"batch.kubernetes.io/job-tracking"}
-	create(t, w.virtual.Client, pod)
-	shown := pod.DeepCopy()
-	shown.Status.Phase, shown.Status.StartTime = corev1.PodRunning, ptr.To(metav1.Now())
-	setStatus(t, w.virtual.Client, pod, func() { pod.Status.Phase = corev1.PodSucceeded })
-	steps := &pods{tenant: tenant, refs: &referenced{tenant}, tokens: &tokens{tenant}}
-	p := podPair{key: client.ObjectKeyFromObject(pod), space: in, virtual: shown}
-	if _, err := steps.down(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	if now := await[corev1.Pod](t, w.virtual.Client, in.virtual, "job-1", nil); now.Status.Phase != corev1.PodSucceeded {
-		t.Errorf("the Job's Pod succeeded, and is counted as %s", now.Status.Phase)
-	}
-	update(t, w.virtual.Client, pod, func() { pod.Finalizers = nil })
 }
 
 // releaseLags changes a Release twice before the cache of the host's knows of the first change.

@@ -65,7 +65,7 @@ func (s *pods) resize(ctx context.Context, p podPair) error {
 	if !mergeResources(p.host, p.virtual) {
 		return nil
 	}
-	if err := s.host.SubResource("resize").Patch(ctx, p.host, client.StrategicMergeFrom(before)); err != nil {
+	if err := namesake(s.host.SubResource("resize").Patch(ctx, p.host, patchFrom(before))); err != nil {
 		return fmt.Errorf("resizing host Pod %s: %w", client.ObjectKeyFromObject(before), err)
 	}
 	return nil
@@ -80,7 +80,7 @@ func (s *pods) debug(ctx context.Context, p podPair) error {
 	if err := s.refs.ensure(ctx, p.space, p.key.Namespace, podReferences(p.virtual)); err != nil {
 		return err
 	}
-	if err := s.host.SubResource("ephemeralcontainers").Patch(ctx, p.host, client.StrategicMergeFrom(before)); err != nil {
+	if err := namesake(s.host.SubResource("ephemeralcontainers").Patch(ctx, p.host, patchFrom(before))); err != nil {
 		return fmt.Errorf("adding ephemeral containers to host Pod %s: %w", client.ObjectKeyFromObject(before), err)
 	}
 	return nil
