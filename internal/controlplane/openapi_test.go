@@ -5,6 +5,7 @@ package controlplane_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -29,13 +30,13 @@ func TestOpenAPIDescribesBuiltInKindsAndCRDs(t *testing.T) {
 	if !strings.Contains(v2, `"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"`) {
 		t.Error("OpenAPI 2 has no path of Deployments")
 	}
-	eventually(t, func() error { // a tenant's CRDs are described a moment after they are served
-		_, err := c.Get().AbsPath("/openapi/v3/apis/core.oam.dev/v1beta1").DoRaw(t.Context())
+	eventually(t, func() error { // a tenant's CRDs are described a moment after they are served, one after the other
+		applications, err := c.Get().AbsPath("/openapi/v3/apis/core.oam.dev/v1beta1").SetHeader("Accept", "application/json").DoRaw(t.Context())
+		if err == nil && !strings.Contains(string(applications), `"dev.oam.core.v1beta1.Application"`) {
+			err = errors.New("OpenAPI 3 does not describe the CRD of Applications")
+		}
 		return err
 	})
-	if applications := document(t, c, "/openapi/v3/apis/core.oam.dev/v1beta1"); !strings.Contains(applications, `"dev.oam.core.v1beta1.Application"`) {
-		t.Error("OpenAPI 3 does not describe the CRD of Applications")
-	}
 }
 
 func document(t *testing.T, c rest.Interface, path string) string {

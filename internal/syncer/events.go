@@ -37,10 +37,11 @@ func setupEvents(_ context.Context, mgr manager.Manager, t *tenant, has served) 
 			hostKeys:    hostEventKey,
 			virtualKeys: func(context.Context, string) ([]reconcile.Request, error) { return nil, nil },
 		}))
-	// An event may come before the mirror of what it is about.
-	aboutMirror := handler.EnqueueRequestsFromMapFunc(s.about)
-	for _, kind := range []client.Object{&corev1.Pod{}, &corev1.Service{}, &corev1.PersistentVolumeClaim{}, &networkingv1.Ingress{}} {
-		b = b.Watches(kind, aboutMirror, builder.WithPredicates(onlyCreates, predicate.NewPredicateFuncs(func(obj client.Object) bool { return mirrored(obj) })))
+	// An event may come before the mirror of what it is about, or before a Service, whose host Service is made first.
+	about := handler.EnqueueRequestsFromMapFunc(s.about)
+	b = b.Watches(&corev1.Service{}, about, builder.WithPredicates(onlyCreates))
+	for _, kind := range []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &networkingv1.Ingress{}} {
+		b = b.Watches(kind, about, builder.WithPredicates(onlyCreates, predicate.NewPredicateFuncs(func(obj client.Object) bool { return mirrored(obj) })))
 	}
 	return b.Complete(s)
 }

@@ -64,6 +64,7 @@ func (n *namespaces) watchHome(ctx context.Context, q queue) error {
 			q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: e.ObjectNew.Name}})
 		},
 		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*platformv1alpha1.VirtualNamespace], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			n.spaces.end(e.Object.Name)
 			q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: e.Object.Name}})
 		},
 	}
@@ -91,7 +92,9 @@ func (n *namespaces) reconcile(ctx context.Context, req reconcile.Request) error
 	}
 	switch {
 	case virtual == nil && vns == nil:
-		n.spaces.unwant(name)
+		if err := n.unwantGone(ctx, name); err != nil {
+			return err
+		}
 		return n.spaces.closeSpace(ctx, name)
 	case virtual == nil:
 		return n.orphan(ctx, name, vns)
@@ -119,7 +122,9 @@ func (n *namespaces) absent(ctx context.Context, virtual *corev1.Namespace) erro
 		return err
 	}
 	if virtual.DeletionTimestamp != nil {
-		n.spaces.unwant(name)
+		if err := n.unwantGone(ctx, name); err != nil {
+			return err
+		}
 		vns, err := n.spaces.virtualNamespace(ctx, name) // the cache may be behind a VirtualNamespace just made
 		if err != nil || vns != nil {
 			return err
@@ -134,6 +139,19 @@ func (n *namespaces) absent(ctx context.Context, virtual *corev1.Namespace) erro
 		return err
 	}
 	return n.spaces.create(ctx, name)
+}
+
+// unwantGone forgets that a namespace that ends was wanted. What wants one that was just made may be in its cache
+// before that one is: then the namespace's own event is on the way, and must find it wanted.
+func (n *namespaces) unwantGone(ctx context.Context, name string) error {
+	if !n.spaces.unwant(name) {
+		return nil
+	}
+	live, err := find[corev1.Namespace](ctx, n.virtualLive, types.NamespacedName{Name: name})
+	if err != nil || (live != nil && live.DeletionTimestamp == nil) {
+		n.spaces.want(name)
+	}
+	return err
 }
 
 // present handles a virtual namespace with a VirtualNamespace.
@@ -158,6 +176,10 @@ func (n *namespaces) present(ctx context.Context, virtual *corev1.Namespace, vns
 	if left > 0 {
 		log.FromContext(ctx).V(1).Info("virtual namespace still has objects", "namespace", name, "objects", left)
 		return nil // their deletions are the next events
+	}
+	live, err := find[corev1.Namespace](ctx, n.virtualLive, types.NamespacedName{Name: name})
+	if err != nil || live == nil || live.UID != virtual.UID {
+		return err // the host namespace is perhaps of one that was made anew: its event is the next
 	}
 	log.FromContext(ctx).Info("giving the host namespace back", "namespace", name, "hostNamespace", n.hostNamespace(name))
 	return remove(ctx, n.host, vns)

@@ -4,6 +4,7 @@
 package syncer
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/skerry-platform/skerry/internal/testenv"
 )
 
 // podEvictedInside evicts with the virtual API, as kubectl drain and autoscalers do.
@@ -61,6 +64,18 @@ func podLost(t *testing.T, w *world) {
 	gone(t, w.virtual.Client, &corev1.Pod{}, ns, "job-1")
 }
 
+// updateSubResource is update for a subresource, which the syncer's own writes may conflict with.
+func updateSubResource(t testing.TB, c client.Client, name string, obj client.Object, change func()) {
+	t.Helper()
+	testenv.Eventually(t, func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
+			return err
+		}
+		change()
+		return c.SubResource(name).Update(ctx, obj)
+	})
+}
+
 func podResized(t *testing.T, w *world) {
 	ns, hostNS := w.namespace(t, "resized")
 	cpu := func(n string) corev1.ResourceRequirements {
@@ -76,11 +91,9 @@ func podResized(t *testing.T, w *world) {
 	if !isSidecar(&host.Spec.InitContainers[0]) {
 		t.Error("the sidecar became an ordinary init container on the host")
 	}
-	update(t, w.virtual.Client, pod, func() {})
-	pod.Spec.Containers[0].Resources, pod.Spec.InitContainers[0].Resources = cpu("200m"), cpu("60m")
-	if err := w.virtual.Client.SubResource("resize").Update(t.Context(), pod); err != nil {
-		t.Fatal(err)
-	}
+	updateSubResource(t, w.virtual.Client, "resize", pod, func() {
+		pod.Spec.Containers[0].Resources, pod.Spec.InitContainers[0].Resources = cpu("200m"), cpu("60m")
+	})
 	await(t, w.host.Client, hostNS, "web", func(p *corev1.Pod) error {
 		main, sidecar := p.Spec.Containers[0].Resources.Requests.Cpu(), p.Spec.InitContainers[0].Resources.Requests.Cpu()
 		return want(main.String() == "200m" && sidecar.String() == "60m", "on the host they have %s and %s", main, sidecar)
@@ -94,6 +107,9 @@ func podForbidden(t *testing.T, w *world) {
 	host := &corev1.Namespace{}
 	host.Name = hostNS
 	update(t, w.host.Client, host, func() { host.Labels["pod-security.kubernetes.io/enforce"] = "baseline" })
+	probe := simplePod(hostNS, "probe")
+	probe.Spec.HostNetwork = true
+	awaitRefused(t, w, probe)
 	for name, ask := range map[string]func(*corev1.PodSpec){
 		"hostPath": func(spec *corev1.PodSpec) {
 			spec.Volumes = []corev1.Volume{{Name: "node", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}}

@@ -65,7 +65,7 @@ func (s *pods) resize(ctx context.Context, p podPair) error {
 	if !mergeResources(p.host, p.virtual) {
 		return nil
 	}
-	if err := s.host.SubResource("resize").Patch(ctx, p.host, client.StrategicMergeFrom(before)); err != nil {
+	if err := namesake(s.host.SubResource("resize").Patch(ctx, p.host, patchFrom(before))); err != nil {
 		return fmt.Errorf("resizing host Pod %s: %w", client.ObjectKeyFromObject(before), err)
 	}
 	return nil
@@ -80,7 +80,7 @@ func (s *pods) debug(ctx context.Context, p podPair) error {
 	if err := s.refs.ensure(ctx, p.space, p.key.Namespace, podReferences(p.virtual)); err != nil {
 		return err
 	}
-	if err := s.host.SubResource("ephemeralcontainers").Patch(ctx, p.host, client.StrategicMergeFrom(before)); err != nil {
+	if err := namesake(s.host.SubResource("ephemeralcontainers").Patch(ctx, p.host, patchFrom(before))); err != nil {
 		return fmt.Errorf("adding ephemeral containers to host Pod %s: %w", client.ObjectKeyFromObject(before), err)
 	}
 	return nil
@@ -92,9 +92,14 @@ func (s *pods) reportLost(ctx context.Context, virtual *corev1.Pod) error {
 	if finished(virtual) || len(virtual.Finalizers) == 0 {
 		return nil
 	}
-	before := virtual.DeepCopy()
-	lose(virtual, now())
-	return client.IgnoreNotFound(patchStatus(ctx, s.virtual, virtual, before))
+	// The cache may not have the end yet that was just reported.
+	live, err := find[corev1.Pod](ctx, s.virtualLive, client.ObjectKeyFromObject(virtual))
+	if err != nil || live == nil || live.UID != virtual.UID || finished(live) {
+		return err
+	}
+	before := live.DeepCopy()
+	lose(live, now())
+	return client.IgnoreNotFound(patchStatus(ctx, s.virtual, live, before))
 }
 
 // refused says whether an error is the host's answer to what the user asked (a quota, a policy,

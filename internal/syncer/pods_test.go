@@ -5,11 +5,14 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -84,9 +87,15 @@ func podHasTokens(t *testing.T, w *world) {
 
 	// An early refresh time stands for an old token.
 	update(t, w.host.Client, secret, func() { secret.Annotations[annotationTokenRefresh] = "2020-01-01T00:00:00Z" })
-	update(t, w.host.Client, host, func() { host.Labels["touched"] = "true" })
+	touched := 0
 	await(t, w.host.Client, hostNS, secret.Name, func(s *corev1.Secret) error {
-		return want(refreshAt(s).Year() > 2020, "the tokens were not refreshed")
+		if refreshAt(s).Year() > 2020 {
+			return nil
+		}
+		// Again and again, because the Pod's change may come to the syncer before the Secret's.
+		touched++
+		update(t, w.host.Client, host, func() { host.Labels["touched"] = strconv.Itoa(touched) })
+		return errors.New("the tokens were not refreshed")
 	})
 }
 
@@ -132,6 +141,7 @@ func podRefused(t *testing.T, w *world) {
 	host := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hostNS}}
 	const policy = "pod-security.kubernetes.io/enforce"
 	update(t, w.host.Client, host, func() { host.Labels[policy] = "restricted" })
+	awaitRefused(t, w, simplePod(hostNS, "probe"))
 
 	create(t, w.virtual.Client, simplePod(ns, "web"))
 	await(t, w.virtual.Client, ns, "web", func(pod *corev1.Pod) error {
@@ -154,6 +164,15 @@ func podRefused(t *testing.T, w *world) {
 
 	update(t, w.host.Client, host, func() { host.Labels[policy] = "privileged" })
 	await[corev1.Pod](t, w.host.Client, hostNS, "web", nil)
+}
+
+// awaitRefused waits until the host refuses a Pod: its admission hears of a namespace's policy a moment after the label is set.
+func awaitRefused(t *testing.T, w *world, pod *corev1.Pod) {
+	t.Helper()
+	testenv.Eventually(t, func(ctx context.Context) error {
+		err := w.host.Client.Create(ctx, pod.DeepCopy(), client.DryRunAll)
+		return want(apierrors.IsForbidden(err), "the host answers %v, want Forbidden", err)
+	})
 }
 
 func podEvicted(t *testing.T, w *world) {
@@ -226,13 +245,11 @@ func podChanges(t *testing.T, w *world) {
 	await(t, w.host.Client, hostNS, "web", func(pod *corev1.Pod) error {
 		return want(findCondition(pod.Status.Conditions, "example.com/gate") != nil, "the gate is not on the host")
 	})
-	update(t, w.virtual.Client, pod, func() {})
-	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
-		Name: "debug", Image: "example.com/debug:1", TerminationMessagePolicy: corev1.TerminationMessageReadFile,
-	}}}
-	if err := w.virtual.Client.SubResource("ephemeralcontainers").Update(t.Context(), pod); err != nil {
-		t.Fatal(err)
-	}
+	updateSubResource(t, w.virtual.Client, "ephemeralcontainers", pod, func() {
+		pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+			Name: "debug", Image: "example.com/debug:1", TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+		}}}
+	})
 	await(t, w.host.Client, hostNS, "web", func(pod *corev1.Pod) error {
 		return want(len(pod.Spec.EphemeralContainers) == 1, "no ephemeral container on the host")
 	})

@@ -126,6 +126,10 @@ func (s *claims) make(ctx context.Context, p claimPair) error {
 	if hadData(p.virtual) {
 		return s.lose(ctx, p)
 	}
+	live, err := find[corev1.PersistentVolumeClaim](ctx, s.virtualLive, p.key)
+	if err != nil || live == nil || live.UID != p.virtual.UID || hadData(live) {
+		return err // what the cache does not know yet is the next event
+	}
 	if err := s.addFinalizer(ctx, p.virtual); err != nil {
 		return err
 	}

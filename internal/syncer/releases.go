@@ -265,7 +265,8 @@ func (s *releases) end(ctx context.Context, p slot) error {
 	return remove(ctx, s.host, p.host)
 }
 
-// change brings the host Release to what the virtual one says.
+// change brings the host Release to what the virtual one says. The hash will say so, and nobody will compare the rest
+// again: the difference must be one to what the host has now, not to what a cache had a moment ago.
 func (s *releases) change(ctx context.Context, p slot) error {
 	if err := s.refs.ensure(ctx, p.space, p.key.Namespace, releaseReferences(p.virtual)); err != nil {
 		return err
@@ -274,7 +275,7 @@ func (s *releases) change(ctx context.Context, p slot) error {
 	if !mergeRelease(p.host, s.hostRelease(p.virtual)) {
 		return nil
 	}
-	if err := s.host.Patch(ctx, p.host, client.MergeFrom(before)); err != nil {
+	if err := s.host.Patch(ctx, p.host, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("changing the host Release of %s: %w", p.key, err)
 	}
 	return nil

@@ -7,11 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -109,7 +113,11 @@ func (s *services) down(ctx context.Context, p servicePair) (reconcile.Result, e
 	if err := s.addFinalizer(ctx, p.virtual); err != nil {
 		return reconcile.Result{}, err
 	}
-	err := s.write(ctx, s.hostService(p.virtual), func(host *corev1.Service) error { return s.host.Create(ctx, host) })
+	// The API server tells of a deletion before it gives addresses free, so those that are taken are asked for again.
+	stillTaken := func(err error) bool { return ctx.Err() == nil && refusedFor(err, "nodeport", "clusterip") }
+	err := s.write(ctx, s.hostService(p.virtual), func(host *corev1.Service) error {
+		return retry.OnError(releaseBackoff, stillTaken, func() error { return s.host.Create(ctx, host.DeepCopy()) })
+	})
 	if apierrors.IsAlreadyExists(err) {
 		return reconcile.Result{}, nil // its event is on the way
 	}
@@ -120,22 +128,25 @@ func (s *services) down(ctx context.Context, p servicePair) (reconcile.Result, e
 // host knows which are free.
 func (s *services) write(_ context.Context, host *corev1.Service, send func(*corev1.Service) error) error {
 	err := send(host.DeepCopy())
-	if !nodePortTaken(err) {
+	if !refusedFor(err, "nodeport") {
 		return err
 	}
 	withoutNodePorts(host)
 	return send(host)
 }
 
-// nodePortTaken says whether the host refused a Service for a node port (the API server's allocator answers
-// Invalid with the field).
-func nodePortTaken(err error) bool {
+// releaseBackoff is for the time that the host's API server needs to free what a deleted Service had, about a second in all.
+var releaseBackoff = wait.Backoff{Duration: 10 * time.Millisecond, Factor: 1.5, Steps: 10}
+
+// refusedFor says whether the host refused a Service for one of the fields, part of whose names are given in small letters (the API
+// server's allocators answer Invalid with the field).
+func refusedFor(err error, fields ...string) bool {
 	var status apierrors.APIStatus
 	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
 		return false
 	}
 	for _, cause := range status.Status().Details.Causes {
-		if strings.HasSuffix(strings.ToLower(cause.Field), "nodeport") {
+		if slices.ContainsFunc(fields, func(name string) bool { return strings.Contains(strings.ToLower(cause.Field), name) }) {
 			return true
 		}
 	}
@@ -152,7 +163,7 @@ func (s *services) both(ctx context.Context, p servicePair) (reconcile.Result, e
 	case !s.madeFromVirtual(p.host):
 		return reconcile.Result{}, s.taken(ctx, p.virtual)
 	case p.virtual.DeletionTimestamp != nil && p.host.DeletionTimestamp == nil:
-		return reconcile.Result{}, remove(ctx, s.host, p.host)
+		return reconcile.Result{}, s.end(ctx, p)
 	case p.virtual.DeletionTimestamp != nil:
 		return reconcile.Result{}, nil
 	}
@@ -163,10 +174,28 @@ func (s *services) both(ctx context.Context, p servicePair) (reconcile.Result, e
 		p.host = host
 		return patch(ctx, s.host, host, before)
 	})
+	if err != nil && !refused(err) {
+		return reconcile.Result{}, err // what the host has is not its answer
+	}
 	if err != nil {
 		p.host = before
 	}
 	return reconcile.Result{}, errors.Join(s.explain(p.virtual, err), s.report(ctx, p))
+}
+
+// end carries a deletion down. A host Service that is not yet marked as this one's may be that of the next of
+// the name, made by admission before the cache knows that this one is gone.
+func (s *services) end(ctx context.Context, p servicePair) error {
+	if virtualUID(p.host) != p.virtual.UID {
+		if s.inFlight.has(p.key) {
+			return nil // the end of the request is the next event
+		}
+		live, err := find[corev1.Service](ctx, s.virtualLive, p.key)
+		if err != nil || live == nil || live.UID != p.virtual.UID {
+			return err // its event is on the way
+		}
+	}
+	return remove(ctx, s.host, p.host)
 }
 
 // explain tells the user why the host refused.

@@ -64,6 +64,30 @@ func serviceAllocated(t *testing.T, w *world) {
 	gone(t, w.host.Client, &corev1.Service{}, hostNS, "web")
 }
 
+// serviceEventFirst has a host controller tell of a Service whose virtual one is still on its way into etcd.
+func serviceEventFirst(t *testing.T, w *world) {
+	ns, hostNS := w.namespace(t, "event-first")
+	w.open(t, ns)
+	virtual := simpleService(ns, "web")
+	request, answered := context.WithCancel(t.Context())
+	host, err := w.syncer.AllocateService(request, virtual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"web", "opens"} {
+		create(t, w.host.Client, &corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{Namespace: hostNS, Name: name + ".told"},
+			InvolvedObject: corev1.ObjectReference{Kind: "Service", Namespace: hostNS, Name: name, APIVersion: "v1"},
+			Reason:         "EnsuringLoadBalancer", Type: "Normal", LastTimestamp: metav1.Now(),
+		})
+	}
+	await[corev1.Event](t, w.virtual.Client, ns, "opens.told", nil) // so the one before it has been looked at
+	virtual.Spec.ClusterIP, virtual.Spec.ClusterIPs = host.Spec.ClusterIP, host.Spec.ClusterIPs
+	create(t, w.virtual.Client, virtual)
+	answered()
+	await(t, w.virtual.Client, ns, "web.told", func(e *corev1.Event) error { return wantEqual(e.InvolvedObject.UID, virtual.UID) })
+}
+
 func serviceNeverCreated(t *testing.T, w *world) {
 	ns, hostNS := w.namespace(t, "never-created")
 	w.open(t, ns)

@@ -51,6 +51,7 @@ type spaces struct {
 	http     *http.Client
 	client   client.WithWatch
 	releases bool // the host serves Releases
+	patience time.Duration
 
 	home cache.Cache // VirtualNamespaces; nil until start
 
@@ -60,13 +61,14 @@ type spaces struct {
 	subscriptions []*subscription
 	wanted        map[string]bool        // virtual namespaces with something to sync, not yet open
 	notify        func(namespace string) // wakes the Namespace controller; nil until it runs
+	ended         map[string]bool        // virtual names whose VirtualNamespace went, and nobody has been told
 	closed        bool
 	cancelHome    context.CancelFunc
 }
 
 func newSpaces(t translator, config *rest.Config, http *http.Client, c client.WithWatch) *spaces {
 	return &spaces{translator: t, config: config, http: http, client: c,
-		open: map[string]*space{}, granted: map[string]bool{}, wanted: map[string]bool{}}
+		open: map[string]*space{}, granted: map[string]bool{}, wanted: map[string]bool{}, ended: map[string]bool{}, patience: syncPatience}
 }
 
 // start watches the home namespace's VirtualNamespaces.
@@ -136,13 +138,17 @@ func (s *spaces) key(namespace string) client.ObjectKey {
 
 // ask has the host namespace made. Every object of the namespace is looked at again once it is open.
 func (s *spaces) ask(namespace string) {
-	s.mu.Lock()
-	s.wanted[namespace] = true
-	notify := s.notify
-	s.mu.Unlock()
-	if notify != nil {
+	if notify := s.want(namespace); notify != nil {
 		notify(namespace)
 	}
+}
+
+// want is ask for when the Namespace controller will look anyway; it gives what wakes that.
+func (s *spaces) want(namespace string) (notify func(string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted[namespace] = true
+	return s.notify
 }
 
 // onWanted has ask call a function, at once for what was asked before.
@@ -162,10 +168,13 @@ func (s *spaces) isWanted(namespace string) bool {
 	return s.wanted[namespace]
 }
 
-func (s *spaces) unwant(namespace string) {
+// unwant says whether the namespace was wanted.
+func (s *spaces) unwant(namespace string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	was := s.wanted[namespace]
 	delete(s.wanted, namespace)
+	return was
 }
 
 // virtualNamespace reads the VirtualNamespace from the API server; nil when there is none.

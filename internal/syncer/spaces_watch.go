@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -20,6 +21,9 @@ import (
 	platformv1alpha1 "github.com/skerry-platform/skerry/api/platform/v1alpha1"
 	"github.com/skerry-platform/skerry/internal/status"
 )
+
+// syncPatience is how long a host namespace may take to be read before its opening is tried again.
+const syncPatience = time.Minute
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
@@ -107,7 +111,10 @@ func (s *spaces) openSpace(ctx, life context.Context, namespace string) error {
 			return err
 		}
 	}
-	if !sp.cache.WaitForCacheSync(ctx) {
+	// Not for ever: a namespace that goes meanwhile, or a kind that the tenant may not read, is never there.
+	patient, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	if !sp.cache.WaitForCacheSync(patient) {
 		sp.cancel()
 		return fmt.Errorf("reading host namespace %s: stopped before everything was there", sp.host)
 	}
@@ -152,10 +159,25 @@ func (s *spaces) forget(namespace string) []*subscription {
 	return slices.Clone(s.subscriptions)
 }
 
+// end remembers that a VirtualNamespace is gone: who waits for word about it is told by closeSpace, also when
+// the host namespace was never open.
+func (s *spaces) end(namespace string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended[namespace] = true
+}
+
 // closeSpace forgets a host namespace that is gone, and has every subscriber look at what the virtual
 // namespace still has.
 func (s *spaces) closeSpace(ctx context.Context, namespace string) error {
-	for _, sub := range s.forget(namespace) {
+	subs := s.forget(namespace)
+	s.mu.Lock()
+	if s.ended[namespace] {
+		subs = slices.Clone(s.subscriptions)
+	}
+	delete(s.ended, namespace)
+	s.mu.Unlock()
+	for _, sub := range subs {
 		if err := announceVirtual(ctx, sub, namespace); err != nil {
 			return err
 		}

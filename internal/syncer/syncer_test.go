@@ -31,6 +31,7 @@ func TestSyncer(t *testing.T) {
 		{"a chart's Pod that ends shows it", chartPodEnds},
 		{"a Service has its host address from the start", serviceAllocated},
 		{"a Service whose creation fails leaves nothing on the host", serviceNeverCreated},
+		{"an event about a Service that is just being made is seen", serviceEventFirst},
 		{"a Service created twice stays as it is", serviceTwice},
 		{"Services of every type reach the host", serviceTypes},
 		{"a Service deleted on the host is made again", serviceHeals},
@@ -55,6 +56,8 @@ func TestSyncer(t *testing.T) {
 		{"two Releases that want one name", releasesCollide},
 		{"nodes, storage classes and definitions appear", sharedAppear},
 		{"a restart compares everything", restartCompares},
+		{"a host namespace that never opens keeps nobody waiting", hostNamespaceNeverOpens},
+		{"a view that lags behind decides nothing for good", viewLags},
 		{"nothing is written at rest", quietAtRest},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.run(t, w) })

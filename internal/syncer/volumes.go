@@ -115,14 +115,14 @@ func (s *volumes) report(ctx context.Context, volume *corev1.PersistentVolume) e
 	return client.IgnoreNotFound(patchStatus(ctx, s.virtual, volume, before))
 }
 
-// reclaimPolicy is what the claim's storage class, as the tenant sees it, says. A volume of no class was made by
+// reclaimPolicy is what the claim's storage class says: the host's, because the tenant's copy may come later. A volume of no class was made by
 // hand on the host, where Retain is the rule.
 func (s *volumes) reclaimPolicy(ctx context.Context, claim *corev1.PersistentVolumeClaim) (corev1.PersistentVolumeReclaimPolicy, error) {
 	name := claim.Spec.StorageClassName
 	if name == nil || *name == "" || s.shared == nil {
 		return corev1.PersistentVolumeReclaimRetain, nil
 	}
-	class, err := find[storagev1.StorageClass](ctx, s.virtual, types.NamespacedName{Name: *name})
+	class, err := find[storagev1.StorageClass](ctx, s.shared, types.NamespacedName{Name: *name})
 	if err != nil {
 		return "", err
 	}

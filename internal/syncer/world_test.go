@@ -132,6 +132,9 @@ func startOperator(t testing.TB, cfg *rest.Config, vc string) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
+// operatorAway on a VirtualNamespace keeps the operator from it.
+const operatorAway = "example.com/operator-away"
+
 type operator struct {
 	client.Client
 	live client.Reader
@@ -141,6 +144,9 @@ func (o *operator) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	vns := &platformv1alpha1.VirtualNamespace{}
 	if err := o.Get(ctx, req.NamespacedName, vns); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if vns.Annotations[operatorAway] != "" {
+		return reconcile.Result{}, nil
 	}
 	name := platformv1alpha1.HostNamespace(req.Namespace, req.Name)
 	before := vns.DeepCopy()

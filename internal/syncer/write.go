@@ -5,11 +5,14 @@ package syncer
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -66,7 +69,7 @@ func patch(ctx context.Context, c client.Client, after, before client.Object) er
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
-	if err := c.Patch(ctx, after, patchFrom(before)); err != nil {
+	if err := namesake(c.Patch(ctx, after, patchFrom(before))); err != nil {
 		return fmt.Errorf("changing %T %s: %w", after, client.ObjectKeyFromObject(before), err)
 	}
 	return nil
@@ -77,7 +80,7 @@ func patchStatus(ctx context.Context, c client.Client, after, before client.Obje
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
-	if err := c.Status().Patch(ctx, after, patchFrom(before)); err != nil {
+	if err := namesake(c.Status().Patch(ctx, after, patchFrom(before))); err != nil {
 		return fmt.Errorf("changing the status of %T %s: %w", after, client.ObjectKeyFromObject(before), err)
 	}
 	return nil
@@ -88,9 +91,36 @@ func patchStatus(ctx context.Context, c client.Client, after, before client.Obje
 // is the port alone, and TCP and UDP may share it.
 func patchFrom(before client.Object) client.Patch {
 	if _, isPod := before.(*corev1.Pod); isPod {
-		return client.StrategicMergeFrom(before)
+		return exactly{client.StrategicMergeFrom(before)}
 	}
-	return client.MergeFrom(before)
+	return exactly{client.MergeFrom(before)}
+}
+
+// exactly is a patch of one object, never of one of the same name that came after: the API server refuses a UID that is another.
+type exactly struct{ client.Patch }
+
+// Data implements client.Patch.
+func (p exactly) Data(obj client.Object) ([]byte, error) {
+	data, err := p.Patch.Data(obj)
+	if err != nil {
+		return nil, err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return nil, fmt.Errorf("reading a patch of %T: %w", obj, err)
+	}
+	if err := unstructured.SetNestedField(fields, string(obj.GetUID()), "metadata", "uid"); err != nil {
+		return nil, fmt.Errorf("adding the UID to a patch of %T: %w", obj, err)
+	}
+	return json.Marshal(fields)
+}
+
+// namesake says of a change that met another object of the name what it is: a conflict, which the next look at the cache ends.
+func namesake(err error) error {
+	if refusedFor(err, "metadata.uid") {
+		return apierrors.NewConflict(schema.GroupResource{}, "", err)
+	}
+	return err
 }
 
 // createMirror makes a virtual object for a host-made one. False when it could not be made just now for a

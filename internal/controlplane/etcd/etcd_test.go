@@ -23,7 +23,7 @@ import (
 func TestAdmitsOnlyClientsWithACertificateAndKeepsItsData(t *testing.T) {
 	dir := t.TempDir()
 	ca, client, cfg := secureConfig(t, dir)
-	server := start(t, cfg)
+	server := start(t, &cfg)
 	conf, err := etcd.ClientTLS(ca.Cert, client.Cert, client.Key)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestAdmitsOnlyClientsWithACertificateAndKeepsItsData(t *testing.T) {
 	}
 
 	server.Stop()
-	server = start(t, cfg)
+	server = start(t, &cfg)
 	defer server.Stop()
 	again := newClient(t, clientv3.Config{Endpoints: []string{server.Endpoint()}, TLS: conf})
 	got, err := again.Get(t.Context(), "/skerry/a")
@@ -91,8 +91,8 @@ func secureConfig(t *testing.T, dir string) (*pki.CA, pki.Pair, etcd.Config) {
 	}
 	return ca, client, etcd.Config{
 		Name: "test", DataDir: filepath.Join(dir, "data"), UnsafeNoFsync: true,
-		ListenClient: "https://127.0.0.1:0", ListenMetrics: "http://" + freeAddress(t),
-		TLS: &etcd.TLS{CertFile: write("crt", serving.Cert), KeyFile: write("key", serving.Key), ClientCAFile: write("ca", ca.Cert)},
+		ListenClient: "https://127.0.0.1:0",
+		TLS:          &etcd.TLS{CertFile: write("crt", serving.Cert), KeyFile: write("key", serving.Key), ClientCAFile: write("ca", ca.Cert)},
 	}
 }
 
@@ -106,13 +106,19 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func start(t *testing.T, cfg etcd.Config) *etcd.Server {
+// start chooses the address of the metrics, and another one when somebody else on this machine has taken it meanwhile.
+func start(t *testing.T, cfg *etcd.Config) *etcd.Server {
 	t.Helper()
-	s, err := etcd.Start(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
+	for attempt := 1; ; attempt++ {
+		cfg.ListenMetrics = "http://" + freeAddress(t)
+		s, err := etcd.Start(t.Context(), *cfg)
+		if err == nil {
+			return s
+		}
+		if attempt == 5 || !strings.Contains(err.Error(), "address already in use") {
+			t.Fatal(err)
+		}
 	}
-	return s
 }
 
 func newClient(t *testing.T, cfg clientv3.Config) *clientv3.Client {

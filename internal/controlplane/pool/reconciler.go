@@ -57,7 +57,7 @@ func (p *pool) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, er
 	}
 	switch decide(vc) {
 	case serve:
-		p.serve(vc.Name, vc.UID)
+		p.serve(vc.Name, vc.UID).tell()
 	case retire:
 		p.serve(vc.Name, vc.UID).retire()
 	case abandon:

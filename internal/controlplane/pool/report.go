@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -90,11 +91,20 @@ func (r *runner) finish(ctx context.Context) error {
 	return nil
 }
 
+// deleteLease removes the Lease that nobody needs any more. It stays when another member has it, perhaps already for
+// the next virtual cluster of the name: without it two could serve that one.
 func (r *runner) deleteLease(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
-	err := r.clients.CoordinationV1().Leases(r.Namespace).Delete(ctx, r.leaseName(), metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
+	leases := r.clients.CoordinationV1().Leases(r.Namespace)
+	lease, err := leases.Get(ctx, r.leaseName(), metav1.GetOptions{})
+	if err == nil {
+		if holder := ptr.Deref(lease.Spec.HolderIdentity, ""); holder != "" && holder != r.Member {
+			return
+		}
+		err = leases.Delete(ctx, r.leaseName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &lease.ResourceVersion}})
+	}
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		log.FromContext(ctx).Error(err, "cannot delete the Lease", "lease", r.leaseName())
 	}
 }

@@ -29,7 +29,9 @@ type runner struct {
 	abandon  context.CancelFunc
 	retiring chan struct{}
 	retire   func()
-	done     chan struct{}
+	// news is that the reconciler said serve once more: what a claim found before may be over.
+	news chan struct{}
+	done chan struct{}
 
 	// retired is written and read by the goroutines of run, one after the other.
 	retired bool
@@ -38,10 +40,18 @@ type runner struct {
 }
 
 func newRunner(p *pool, name string, uid types.UID) *runner {
-	r := &runner{pool: p, name: name, uid: uid, retiring: make(chan struct{}), done: make(chan struct{})}
+	r := &runner{pool: p, name: name, uid: uid, retiring: make(chan struct{}), news: make(chan struct{}, 1), done: make(chan struct{})}
 	r.ctx, r.abandon = context.WithCancel(p.ctx)
 	r.retire = sync.OnceFunc(func() { close(r.retiring) })
 	return r
+}
+
+// tell that the virtual cluster is to be served, for a claim that waits for this.
+func (r *runner) tell() {
+	select {
+	case r.news <- struct{}{}:
+	default: // told, and not heard yet
+	}
 }
 
 func (r *runner) leaseName() string { return "vc-" + r.name }

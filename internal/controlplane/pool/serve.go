@@ -86,8 +86,9 @@ func (r *runner) follow(ctx context.Context, tenant Tenant, secrets <-chan map[s
 	}
 }
 
-// claim reads the VirtualCluster as it is now and writes the finalizer. It is nil when
-// there is nothing to serve (any more); then it returns when the reconciler says so too.
+// claim reads the VirtualCluster as it is now and writes the finalizer. While there is nothing
+// to serve (it was paused, say, since the reconciler saw it) it waits for the reconciler's next word, and is
+// nil when that is the end.
 func (r *runner) claim(ctx context.Context) (*platformv1alpha1.VirtualCluster, error) {
 	vc := &platformv1alpha1.VirtualCluster{}
 	err := r.live.Get(ctx, client.ObjectKey{Name: r.name}, vc)
@@ -96,6 +97,8 @@ func (r *runner) claim(ctx context.Context) (*platformv1alpha1.VirtualCluster, e
 	}
 	if err != nil || vc.UID != r.uid || decide(vc) != serve {
 		select {
+		case <-r.news:
+			return r.claim(ctx)
 		case <-r.retiring:
 		case <-ctx.Done():
 		}

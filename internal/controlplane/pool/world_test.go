@@ -28,16 +28,16 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 // leaseDuration is short so that a take-over is quick, and long enough for a loaded machine.
-const leaseDuration = 5 * time.Second
+const leaseDuration = 15 * time.Second
 
 // tenants counts what runs, instead of running control planes: those have tests of their
 // own, and cannot be linked in here.
 type tenants struct {
-	t        *testing.T
-	mu       sync.Mutex
-	running  map[string]*tenant
-	starts   int
-	failures int // of the next starts
+	t       *testing.T
+	mu      sync.Mutex
+	running map[string]*tenant
+	starts  int
+	failing bool
 }
 
 func newTenants(t *testing.T) *tenants { return &tenants{t: t, running: map[string]*tenant{}} }
@@ -45,8 +45,7 @@ func newTenants(t *testing.T) *tenants { return &tenants{t: t, running: map[stri
 func (f *tenants) Start(_ context.Context, spec pool.Spec) (pool.Tenant, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.failures > 0 {
-		f.failures--
+	if f.failing {
 		return nil, errors.New("etcd does not answer")
 	}
 	if f.running[spec.Name] != nil {
@@ -56,6 +55,13 @@ func (f *tenants) Start(_ context.Context, spec pool.Spec) (pool.Tenant, error) 
 	tenant := &tenant{tenants: f, spec: spec, done: make(chan struct{}), updates: make(chan map[string][]byte, 8)}
 	f.running[spec.Name] = tenant
 	return tenant, nil
+}
+
+// fail decides about the next starts.
+func (f *tenants) fail(failing bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failing = failing
 }
 
 func (f *tenants) get(name string) *tenant {
