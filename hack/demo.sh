@@ -48,9 +48,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # The person's own settings (signing, hooks) are not meant for this repository, and nobody is asked.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
-git -c credential.helper= -c credential.helper="!$PWD/bin/skerry git-credential" clone -q \
+git -c http.proxy= -c credential.helper= -c credential.helper="!$PWD/bin/skerry git-credential" clone -q \
   "$(skerry repo clone-url "$name" --gitops)" "$work/gitops"
 cd "$work/gitops"
+git config http.proxy ""
 git config credential.helper "!$OLDPWD/bin/skerry git-credential"
 file=oam/applications/application.yaml
 edit "$file"

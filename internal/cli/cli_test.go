@@ -5,6 +5,7 @@ package cli
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,6 +120,15 @@ func TestIsLocal(t *testing.T) {
 	}
 	if !isLocal(config("ca"), root) || isLocal(config("another"), root) || isLocal(config(""), root) || isLocal(config("ca"), t.TempDir()) {
 		t.Error("the local platform is not told from another cluster")
+	}
+	// A proxy is for what is elsewhere.
+	if proxy := straight(config("ca"), root).Proxy; proxy == nil {
+		t.Error("the local platform would be reached by the environment's proxy")
+	} else if by, err := proxy(&http.Request{}); by != nil || err != nil {
+		t.Errorf("the local platform would be reached by %v (%v)", by, err)
+	}
+	if straight(config("another"), root).Proxy != nil {
+		t.Error("another cluster would be reached without the environment's proxy")
 	}
 }
 

@@ -122,6 +122,7 @@ func (c *common) host() (*host, error) {
 	}
 	config.UserAgent = "skerry/" + version.Version
 	config.QPS = -1
+	config = straight(config, stateRoot)
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,6 +134,15 @@ func isLocal(config *rest.Config, root string) bool {
 		}
 	}
 	return false
+}
+
+// straight reaches a cluster of `skerry up` without the proxy that the environment names: that one is for what is
+// not on this machine.
+func straight(config *rest.Config, root string) *rest.Config {
+	if isLocal(config, root) {
+		config.Proxy = http.ProxyURL(nil)
+	}
+	return config
 }
 
 // build identifies the programs that the local images were made of. The images keep their tag

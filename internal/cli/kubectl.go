@@ -37,7 +37,8 @@ func (c *common) kubectlCommand() *cobra.Command {
 
 // hostFlags are kubectl's own, with the local platform's kubeconfig where the person has none.
 func (c *common) hostFlags(args []string) (*genericclioptions.ConfigFlags, error) {
-	flags := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().WithDiscoveryBurst(300).WithDiscoveryQPS(50)
+	flags := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().WithDiscoveryBurst(300).WithDiscoveryQPS(50).
+		WithWrapConfigFn(func(made *rest.Config) *rest.Config { return straight(made, stateRoot) })
 	for _, a := range args {
 		if a == "--kubeconfig" || strings.HasPrefix(a, "--kubeconfig=") {
 			return flags, nil

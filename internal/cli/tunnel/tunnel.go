@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -115,6 +116,7 @@ func (t *Tunnel) AdminConfig() *rest.Config {
 	c.Host = "https://" + t.Address
 	c.TLSClientConfig.ServerName = t.ServerName()
 	c.QPS = -1
+	c.Proxy = http.ProxyURL(nil) // the address was just dialled straight
 	return c
 }
 
