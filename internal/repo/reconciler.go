@@ -40,6 +40,10 @@ const (
 // moved, its Secret may be gone.
 const resync = 10 * time.Minute
 
+// ensureLimit is how long a Git host may take for one repository, clone and push included, before others
+// have their turn.
+const ensureLimit = time.Minute
+
 // errSpec: the object asks for something that cannot be; only an edit helps.
 var errSpec = errors.New("the Repository's spec cannot be served")
 
@@ -79,7 +83,9 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	before := obj.DeepCopy()
-	err := r.ensure(ctx, obj)
+	limited, cancel := context.WithTimeout(ctx, ensureLimit)
+	defer cancel()
+	err := r.ensure(limited, obj)
 	explain(obj, err)
 	if patchErr := status.Patch(ctx, r.own, obj, before); patchErr != nil {
 		return ctrl.Result{}, errors.Join(err, patchErr)
