@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/skerry-platform/skerry/internal/testenv"
@@ -106,24 +107,40 @@ func TestInstallChart(t *testing.T) {
 		t.Errorf("waiting in vain says: %v", err)
 	}
 
-	uninstall := UninstallOptions{RESTConfig: env.Config, Release: "skerry", Namespace: ns, CRDsOf: options.Chart, DeleteNamespace: true, Timeout: testenv.Patience}
+	uninstall := UninstallOptions{RESTConfig: env.Config, Release: "skerry", Namespace: ns, CRDsOf: options.Chart, DeleteNamespace: true, Timeout: time.Second}
+	held := &unstructured.Unstructured{}
+	held.SetAPIVersion("test.skerry.dev/v1")
+	held.SetKind("Widget")
+	held.SetNamespace("default")
+	held.SetName("held")
+	held.SetFinalizers([]string{"example.org/hold"})
+	if err := env.Client.Create(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	if err := UninstallChart(t.Context(), uninstall); err == nil || !strings.Contains(err.Error(), "CustomResourceDefinition widgets.test.skerry.dev is not gone") {
+		t.Errorf("uninstalling a kind of which an object is held says: %v", err)
+	}
+	unheld := held.DeepCopy()
+	unheld.SetFinalizers(nil)
+	if err := env.Client.Patch(t.Context(), unheld, client.MergeFrom(held)); err != nil {
+		t.Fatal(err)
+	}
+	uninstall.Timeout = testenv.Patience
 	for range 2 {
 		if err := UninstallChart(t.Context(), uninstall); err != nil {
 			t.Fatal(err)
 		}
 	}
+	// At once: one that is still ending would take the next installation's with it.
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(crd), crd); !apierrors.IsNotFound(err) {
+		t.Errorf("the CRD after uninstalling: %v; want it gone", err)
+	}
 	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: ns}, &corev1.Namespace{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the namespace after uninstalling: %v; want it gone", err)
 	}
 	testenv.Eventually(t, func(ctx context.Context) error {
-		for _, obj := range []client.Object{crd, &corev1.ConfigMap{}} {
-			name := obj.GetName()
-			if name == "" {
-				name = "made"
-			}
-			if err := env.Client.Get(ctx, client.ObjectKey{Namespace: ns, Name: name}, obj); !apierrors.IsNotFound(err) {
-				return fmt.Errorf("%T %s: %v", obj, name, err)
-			}
+		if err := env.Client.Get(ctx, client.ObjectKey{Namespace: ns, Name: "made"}, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("ConfigMap made: %v", err)
 		}
 		return nil
 	})

@@ -64,7 +64,7 @@ func UninstallChart(ctx context.Context, o UninstallOptions) error {
 		return fmt.Errorf("uninstalling release %s: %w", o.Release, because(err, cfg))
 	}
 	if o.CRDsOf != nil {
-		if err := deleteCRDs(ctx, c, o.CRDsOf, o.Progress); err != nil {
+		if err := deleteCRDs(ctx, c, cfg, o); err != nil {
 			return err
 		}
 	}
@@ -108,9 +108,10 @@ func awaitGone(ctx context.Context, cfg *action.Configuration, obj client.Object
 	return nil
 }
 
-// deleteCRDs deletes what applyCRDs applied.
-func deleteCRDs(ctx context.Context, c client.Client, chart fs.FS, progress func(string)) error {
-	pkg, err := packageFromFS(chart, "")
+// deleteCRDs deletes what applyCRDs applied, and waits until it is gone: a CRD that is ending takes back what the
+// next installation applies.
+func deleteCRDs(ctx context.Context, c client.Client, cfg *action.Configuration, o UninstallOptions) error {
+	pkg, err := packageFromFS(o.CRDsOf, "")
 	if err != nil {
 		return err
 	}
@@ -118,10 +119,15 @@ func deleteCRDs(ctx context.Context, c client.Client, chart fs.FS, progress func
 	if err != nil {
 		return err
 	}
-	progress(fmt.Sprintf("deleting %d definitions of kinds", len(crds)))
+	o.Progress(fmt.Sprintf("deleting %d definitions of kinds", len(crds)))
 	for _, crd := range crds {
 		if err := c.Delete(ctx, crd); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting CRD %s: %w", crd.GetName(), err)
+		}
+	}
+	for _, crd := range crds {
+		if err := awaitGone(ctx, cfg, crd, o.Timeout); err != nil {
+			return err
 		}
 	}
 	return nil
